@@ -1,1 +1,16 @@
-//! placeholder
+//! The pure decisions of ics-monitor.
+#![forbid(unsafe_code)]
+
+pub mod artifact;
+pub mod deploy;
+pub mod event;
+pub mod failure;
+pub mod id;
+pub mod key;
+pub mod keystore;
+pub mod node;
+pub mod peers;
+pub mod phase;
+pub mod ports;
+pub mod snapshot;
+pub mod time;

@@ -1,0 +1,106 @@
+//! The seam to whatever runs nodes.
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::artifact::Digest;
+use crate::failure::Failure;
+use crate::id::ConsumerId;
+use crate::key::PublicKey;
+use crate::node::{NodeSpec, Program};
+use crate::ports::Ports;
+
+/// Runs consumer nodes on one platform.
+///
+/// **Guarantees:** every method may be repeated, and interrupted at any point and repeated.
+/// Nothing is touched that another instance, or a person, made. At no moment do two nodes run with
+/// one consensus key: `apply` ends the old node before it starts the new one, and a key signs only
+/// on the storage it is bound to (see [`crate::keystore::KeyStore::bind`]).
+/// **Assumptions:** calls for one consumer do not overlap; calls for different ones may.
+/// **Caveats:** `apply` returns when the node was started, not when it makes blocks.
+#[async_trait]
+pub trait Deployer: Send + Sync {
+    /// Makes the node of `spec` run; replaces it if its digest differs. Returns what then runs.
+    ///
+    /// A key that may not sign here does not stop the node: it runs as a full node and the status
+    /// says why ([`NodeSigner::Withheld`]).
+    ///
+    /// # Errors
+    /// If the platform refuses or cannot be reached.
+    async fn apply(&self, spec: &NodeSpec) -> Result<NodeStatus, Failure>;
+
+    /// Stops the node and keeps its data, key and signer state. Absent or stopped is success.
+    ///
+    /// # Errors
+    /// If the platform refuses or cannot be reached.
+    async fn stop(&self, consumer_id: ConsumerId) -> Result<(), Failure>;
+
+    /// Stops the node, archives its key with the last signer state, then removes node and data.
+    /// Absent is success.
+    ///
+    /// # Errors
+    /// If the platform refuses, cannot be reached, or the archive could not be written; the data
+    /// are then still there.
+    async fn delete(&self, consumer_id: ConsumerId) -> Result<(), Failure>;
+
+    /// Lists all nodes of this instance, whatever state they are in.
+    ///
+    /// # Errors
+    /// If the platform cannot be reached.
+    async fn list(&self) -> Result<Vec<NodeStatus>, Failure>;
+
+    /// Checks all that can be checked before a node is deployed: the platform answers, the image is
+    /// present, the ports are free (unless this consumer's own node holds them).
+    ///
+    /// # Errors
+    /// One failure that names everything that is missing.
+    async fn check(
+        &self,
+        consumer_id: ConsumerId,
+        program: &Program,
+        ports: &Ports,
+    ) -> Result<(), Failure>;
+}
+
+/// A node as the platform reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeStatus {
+    /// Whose node.
+    pub consumer_id: ConsumerId,
+    /// What it does now.
+    pub state: NodeState,
+    /// The digest of the [`NodeSpec`] it was made from; `None` if only its data are left.
+    pub spec: Option<Digest>,
+    /// The digest of its genesis; `None` if only its data are left.
+    pub genesis: Option<Digest>,
+    /// Its P2P port; `None` if only its data are left.
+    pub p2p_port: Option<u16>,
+    /// What it signs with.
+    pub signer: NodeSigner,
+}
+
+/// What a node does now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NodeState {
+    /// Its process runs.
+    Running,
+    /// It was stopped, or never started.
+    Stopped,
+    /// It ended by itself or keeps being restarted; the text says how it ended.
+    Failing(String),
+}
+
+/// What a node signs with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NodeSigner {
+    /// Nothing: it is a full node.
+    None,
+    /// This consensus key.
+    Key(PublicKey),
+    /// Nothing, although a key was asked for: the text says why and what to do.
+    Withheld(String),
+}
