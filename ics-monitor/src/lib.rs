@@ -1,1 +1,4 @@
-//! placeholder
+//! Follows an ICS provider chain and runs consumer nodes for one validator.
+#![forbid(unsafe_code)]
+
+pub mod rpc;
