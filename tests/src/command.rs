@@ -34,7 +34,11 @@ pub(crate) async fn run(command: &mut Command) -> Result<Finished, Error> {
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
-        let said = if stderr.trim().is_empty() { stdout } else { stderr };
+        let said = if stderr.trim().is_empty() {
+            stdout
+        } else {
+            stderr
+        };
         return Err(failed(output.status.to_string(), said));
     }
     Ok(Finished { stdout, stderr })
@@ -44,5 +48,8 @@ pub(crate) async fn run(command: &mut Command) -> Result<Finished, Error> {
 pub(crate) fn shown(command: &Command) -> String {
     let command = command.as_std();
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -38,10 +38,11 @@ impl Daemons {
                 .prefix("unfinished-")
                 .tempdir_in(&cache)
                 .map_err(Error::file("create a folder in", &cache))?;
-            go(Command::new("go").args(BUILD).arg("-o").arg(unfinished.path()).args([
-                "./cmd/provider-d",
-                "./cmd/consumer-d",
-            ]))
+            go(Command::new("go")
+                .args(BUILD)
+                .arg("-o")
+                .arg(unfinished.path())
+                .args(["./cmd/provider-d", "./cmd/consumer-d"]))
             .await?;
             // Only whole builds carry the final name.
             fs::rename(unfinished.keep(), &folder).map_err(Error::file("create", &folder))?;
@@ -66,17 +67,20 @@ async fn go_version() -> Result<String, Error> {
 
 /// Runs the Go toolchain in the module's folder.
 async fn go(command: &mut Command) -> Result<Finished, Error> {
-    run(command.current_dir(MODULE).env("CGO_ENABLED", "0").env_remove("GOFLAGS")).await.map_err(
-        |error| match error {
-            Error::Command { command, outcome, .. } if outcome.starts_with("does not start") => {
-                Error::Setup(format!(
-                    "{command}: {outcome}; the devnet's daemons are built with the Go toolchain: \
+    run(command
+        .current_dir(MODULE)
+        .env("CGO_ENABLED", "0")
+        .env_remove("GOFLAGS"))
+    .await
+    .map_err(|error| match error {
+        Error::Command {
+            command, outcome, ..
+        } if outcome.starts_with("does not start") => Error::Setup(format!(
+            "{command}: {outcome}; the devnet's daemons are built with the Go toolchain: \
                      install Go 1.24 or newer and put it on PATH"
-                ))
-            }
-            other => other,
-        },
-    )
+        )),
+        other => other,
+    })
 }
 
 /// Names a build by everything that decides its outcome.
@@ -106,7 +110,10 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
         let path = entry.map_err(Error::file("list", folder))?.path();
         if path.is_dir() {
             sources(&path, files)?;
-        } else if path.extension().is_some_and(|e| e == "go" || e == "mod" || e == "sum") {
+        } else if path
+            .extension()
+            .is_some_and(|e| e == "go" || e == "mod" || e == "sum")
+        {
             files.push(path);
         }
     }

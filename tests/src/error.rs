@@ -56,20 +56,31 @@ impl Error {
     /// An [`Error::File`] of the given action, for `map_err`.
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::File { action, path, source }
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
     }
 
     /// An [`Error::Engine`] of the given action, for `map_err`.
     pub(crate) fn engine(action: impl Into<String>) -> impl FnOnce(bollard::errors::Error) -> Self {
         let action = action.into();
-        move |source| Self::Engine { action, source: Box::new(source) }
+        move |source| Self::Engine {
+            action,
+            source: Box::new(source),
+        }
     }
 }
 
 /// The last lines of a command's output, set off from the text before; empty stays empty.
 fn tail(output: &str) -> String {
     let lines = last_lines(output, 8);
-    if lines.is_empty() { String::new() } else { format!("\n{lines}") }
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!("\n{lines}")
+    }
 }
 
 /// The last `count` lines of a text.

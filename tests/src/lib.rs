@@ -3,10 +3,18 @@
 //! Nothing here is a fake: the daemons are the stock ones of Interchain Security, the engine is a
 //! real one, and every part ends with its handle unless it is asked to outlive it.
 
+pub mod address;
 pub mod cache;
+mod cli;
 mod command;
 mod daemons;
 mod error;
+mod genesis;
+mod node;
+pub mod ports;
+pub mod process;
+pub mod provider;
+pub mod rpc;
 pub mod wait;
 
 pub use daemons::Daemons;

@@ -31,7 +31,11 @@ where
             Err(_) => "no answer".to_owned(),
         };
         if start.elapsed() >= timeout {
-            return Err(Error::Timeout { what: what.to_owned(), waited: start.elapsed(), last });
+            return Err(Error::Timeout {
+                what: what.to_owned(),
+                waited: start.elapsed(),
+                last,
+            });
         }
         sleep(PAUSE).await;
     }
@@ -46,7 +50,10 @@ mod tests {
         let seen = until::<(), _>("height 7", Duration::from_millis(60), async || {
             Err(Error::Reply("height 3".into()))
         });
-        let text = seen.await.expect_err("the probe never succeeds").to_string();
+        let text = seen
+            .await
+            .expect_err("the probe never succeeds")
+            .to_string();
         assert!(text.contains("for height 7; last seen: height 3"), "{text}");
     }
 
