@@ -3,6 +3,17 @@
 use std::path::Path;
 use std::time::Instant;
 
+use bollard::models::{ContainerCreateBody, HostConfig, PortBinding};
+use bollard::query_parameters::{
+    CreateContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions,
+};
+use futures::TryStreamExt;
+use ics_tests::bridge::Bridge;
+use ics_tests::engine::Engine;
+use ics_tests::image;
+use ics_tests::owner::{PreCcv, PreCcvSpec};
+use ics_tests::process::Lifetime;
 use ics_tests::provider::{ProviderChain, ProviderSpec};
 use ics_tests::{Daemons, Error};
 
@@ -64,4 +75,53 @@ fn is_private(file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     file.metadata()
         .is_ok_and(|metadata| metadata.mode() & 0o777 == 0o600)
+}
+
+#[tokio::test]
+async fn the_same_spec_gives_the_same_genesis() -> Result<(), Error> {
+    let daemons = Daemons::build().await?;
+    let folder = folder();
+    let spec = PreCcvSpec {
+        chain_id: "consumer-1",
+        initial_height: 1,
+        genesis_time: "2026-01-01T00:00:00Z",
+        funded: &["cosmos1euvx7wtr9amt2439cca8u4xhnrwwpxmd39rsl9"],
+    };
+    let one = PreCcv::make(&daemons, &folder.path().join("one"), &spec).await?;
+    let two = PreCcv::make(&daemons, &folder.path().join("two"), &spec).await?;
+    assert_eq!(one.sha256, two.sha256);
+    let home = folder.path().join("validate");
+    let validated = std::process::Command::new(daemons.consumer())
+        .args(["genesis", "validate"])
+        .arg(&one.path)
+        .arg("--home")
+        .arg(&home)
+        .env("HOME", &home)
+        .output();
+    let validated = validated.expect("the daemon has run before");
+    assert!(
+        validated.status.success(),
+        "{}",
+        String::from_utf8_lossy(&validated.stderr)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_container_runs_the_consumer_daemon() -> Result<(), Error> {
+    let daemons = Daemons::build().await?;
+    let start = Instant::now();
+    let engine = Engine::find_or_start(Lifetime::Tied).await?;
+    println!(
+        "engine at {} after {:.1?}",
+        engine.socket().display(),
+        start.elapsed()
+    );
+    let start = Instant::now();
+    let image = image::consumer(&engine, &daemons).await?;
+    println!("image {image} after {:.1?}", start.elapsed());
+    let start = Instant::now();
+    assert_eq!(image::consumer(&engine, &daemons).await?, image);
+    println!("image again after {:.1?}", start.elapsed());
+    Ok(())
 }

@@ -4,13 +4,18 @@
 //! real one, and every part ends with its handle unless it is asked to outlive it.
 
 pub mod address;
+pub mod bridge;
 pub mod cache;
 mod cli;
 mod command;
 mod daemons;
+pub mod engine;
 mod error;
 mod genesis;
+pub mod image;
+pub mod monitor;
 mod node;
+pub mod owner;
 pub mod ports;
 pub mod process;
 pub mod provider;
