@@ -1,0 +1,414 @@
+//! A JSON reader that copies what it reads and replaces one value on the way.
+
+use std::io::{Read, Write};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{GenesisError, PreCcv};
+use crate::artifact::Digest;
+use crate::time::UnixTime;
+
+/// Nesting beyond this is no genesis; it bounds the stack.
+const MAX_DEPTH: u32 = 200;
+/// Longer keys, chain ids, heights and times stand in no genesis; it bounds the memory.
+const MAX_CAPTURE: usize = 64 << 10;
+/// Bytes read and written at once.
+const CHUNK: usize = 64 << 10;
+
+/// Copies `file` to `out` with `app_state.ccvconsumer` replaced by `ccvconsumer`, or inserted.
+pub(super) fn splice(
+    file: impl Read,
+    ccvconsumer: &[u8],
+    out: impl Write,
+) -> Result<PreCcv, GenesisError> {
+    let mut copier = Copier::new(file, out);
+    let mut found = Found::default();
+    copier.space()?;
+    copier.object(|copier, key| match key {
+        "app_state" => {
+            found.once("app_state")?;
+            copier.app_state(ccvconsumer)
+        }
+        "chain_id" => {
+            found.once("chain_id")?;
+            found.chain_id = copier.text()?;
+            Ok(())
+        }
+        "genesis_time" => {
+            found.once("genesis_time")?;
+            let text = copier.text()?;
+            found.genesis_time = UnixTime::from_rfc3339(&text);
+            let shape = || GenesisError::Shape(format!("genesis_time {text:?} is not RFC 3339"));
+            found.genesis_time.map(|_| ()).ok_or_else(shape)
+        }
+        "initial_height" => {
+            found.once("initial_height")?;
+            // The SDK writes a number, CometBFT a string; both are read by both.
+            let text = copier.scalar()?;
+            let digits = text.trim_matches('"');
+            let shape = || GenesisError::Shape(format!("initial_height {text} is not a height"));
+            found.initial_height = digits.parse().map_err(|_| shape())?;
+            Ok(())
+        }
+        other => {
+            refuse_other_case(other)?;
+            copier.value(1)
+        }
+    })?;
+    copier.space()?;
+    let digest = copier.finish()?;
+    found.into_pre_ccv(digest)
+}
+
+/// The keys of the file that matter, each at most once.
+#[derive(Default)]
+struct Found {
+    seen: Vec<&'static str>,
+    chain_id: String,
+    initial_height: u64,
+    genesis_time: Option<UnixTime>,
+}
+
+impl Found {
+    fn once(&mut self, key: &'static str) -> Result<(), GenesisError> {
+        if self.seen.contains(&key) {
+            return Err(GenesisError::Shape(format!("{key} stands there twice")));
+        }
+        self.seen.push(key);
+        Ok(())
+    }
+
+    fn into_pre_ccv(self, digest: Digest) -> Result<PreCcv, GenesisError> {
+        for key in ["app_state", "chain_id"] {
+            if !self.seen.contains(&key) {
+                return Err(GenesisError::Shape(format!("{key} is missing")));
+            }
+        }
+        Ok(PreCcv {
+            digest,
+            chain_id: self.chain_id,
+            initial_height: self.initial_height.max(1),
+            genesis_time: self.genesis_time,
+        })
+    }
+}
+
+/// Go reads these keys whatever their case, so another case would be a second value in disguise.
+fn refuse_other_case(key: &str) -> Result<(), GenesisError> {
+    let known = ["app_state", "chain_id", "genesis_time", "initial_height"];
+    match known
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(key))
+    {
+        Some(known) => Err(GenesisError::Shape(format!(
+            "key {key:?} must be written {known}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+struct Copier<R, W> {
+    file: R,
+    out: W,
+    hash: Sha256,
+    read: Vec<u8>,
+    next: usize,
+    /// Bytes read in earlier chunks.
+    before: u64,
+    write: Vec<u8>,
+    /// While false, what is read is not copied.
+    copying: bool,
+    /// The bytes of the token being captured.
+    capture: Option<Vec<u8>>,
+}
+
+impl<R: Read, W: Write> Copier<R, W> {
+    fn new(file: R, out: W) -> Self {
+        Self {
+            file,
+            out,
+            hash: Sha256::new(),
+            read: Vec::with_capacity(CHUNK),
+            next: 0,
+            before: 0,
+            write: Vec::with_capacity(CHUNK),
+            copying: true,
+            capture: None,
+        }
+    }
+
+    fn finish(mut self) -> Result<Digest, GenesisError> {
+        if self.peek()?.is_some() {
+            return Err(self.syntax("something follows the end"));
+        }
+        self.out.write_all(&self.write)?;
+        self.out.flush()?;
+        Ok(Digest::new(self.hash.finalize().into()))
+    }
+
+    fn syntax(&self, what: &'static str) -> GenesisError {
+        GenesisError::Syntax {
+            at: self.before + self.next as u64,
+            what,
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<u8>, GenesisError> {
+        if self.next == self.read.len() {
+            self.before += self.read.len() as u64;
+            self.next = 0;
+            self.read.clear();
+            (&mut self.file)
+                .take(CHUNK as u64)
+                .read_to_end(&mut self.read)?;
+            self.hash.update(&self.read);
+        }
+        Ok(self.read.get(self.next).copied())
+    }
+
+    /// Takes the byte that was peeked.
+    fn take(&mut self, byte: u8) -> Result<(), GenesisError> {
+        self.next += 1;
+        if let Some(capture) = &mut self.capture {
+            if capture.len() == MAX_CAPTURE {
+                return Err(self.syntax("a value is too long"));
+            }
+            capture.push(byte);
+        }
+        if self.copying {
+            self.put(&[byte])
+        } else {
+            Ok(())
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), GenesisError> {
+        self.write.extend_from_slice(bytes);
+        if self.write.len() >= CHUNK {
+            self.out.write_all(&self.write)?;
+            self.write.clear();
+        }
+        Ok(())
+    }
+
+    fn need(&mut self) -> Result<u8, GenesisError> {
+        self.peek()?.ok_or_else(|| self.syntax("it ends too early"))
+    }
+
+    fn expect(&mut self, wanted: u8, what: &'static str) -> Result<(), GenesisError> {
+        let byte = self.need()?;
+        if byte != wanted {
+            return Err(self.syntax(what));
+        }
+        self.take(byte)
+    }
+
+    fn space(&mut self) -> Result<(), GenesisError> {
+        while let Some(byte @ (b' ' | b'\t' | b'\n' | b'\r')) = self.peek()? {
+            self.take(byte)?;
+        }
+        Ok(())
+    }
+
+    /// Reads an object; `member` reads the value of each key.
+    fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), GenesisError>,
+    ) -> Result<(), GenesisError> {
+        self.expect(b'{', "an object is expected")?;
+        self.space()?;
+        if self.need()? == b'}' {
+            return self.take(b'}');
+        }
+        loop {
+            let key = self.key()?;
+            self.space()?;
+            self.expect(b':', "a colon is expected")?;
+            self.space()?;
+            member(self, &key)?;
+            self.space()?;
+            match self.need()? {
+                b',' => self.take(b',')?,
+                b'}' => return self.take(b'}'),
+                _ => return Err(self.syntax("a comma or the end of an object is expected")),
+            }
+            self.space()?;
+        }
+    }
+
+    /// Reads `app_state`, with `ccvconsumer` replaced or put at its end.
+    fn app_state(&mut self, ccvconsumer: &[u8]) -> Result<(), GenesisError> {
+        let (mut replaced, mut empty) = (false, true);
+        self.expect(b'{', "app_state must be an object")?;
+        self.space()?;
+        while self.need()? != b'}' {
+            if !empty {
+                self.expect(b',', "a comma is expected")?;
+                self.space()?;
+            }
+            empty = false;
+            let key = self.key()?;
+            self.space()?;
+            self.expect(b':', "a colon is expected")?;
+            self.space()?;
+            if key == "ccvconsumer" {
+                if std::mem::replace(&mut replaced, true) {
+                    return Err(GenesisError::Shape("ccvconsumer stands there twice".into()));
+                }
+                self.copying = false;
+                self.value(2)?;
+                self.copying = true;
+                self.put(ccvconsumer)?;
+            } else {
+                self.value(2)?;
+            }
+            self.space()?;
+        }
+        if !replaced {
+            self.put(if empty {
+                b"\"ccvconsumer\":"
+            } else {
+                b",\"ccvconsumer\":"
+            })?;
+            self.put(ccvconsumer)?;
+        }
+        self.take(b'}')
+    }
+
+    fn value(&mut self, depth: u32) -> Result<(), GenesisError> {
+        if depth > MAX_DEPTH {
+            return Err(self.syntax("it is nested too deeply"));
+        }
+        match self.need()? {
+            b'{' => self.object(|copier, _| copier.value(depth + 1)),
+            b'[' => self.array(depth),
+            b'"' => self.string(),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => Err(self.syntax("a value is expected")),
+        }
+    }
+
+    fn array(&mut self, depth: u32) -> Result<(), GenesisError> {
+        self.take(b'[')?;
+        self.space()?;
+        if self.need()? == b']' {
+            return self.take(b']');
+        }
+        loop {
+            self.value(depth + 1)?;
+            self.space()?;
+            match self.need()? {
+                b',' => self.take(b',')?,
+                b']' => return self.take(b']'),
+                _ => return Err(self.syntax("a comma or the end of an array is expected")),
+            }
+            self.space()?;
+        }
+    }
+
+    fn string(&mut self) -> Result<(), GenesisError> {
+        self.expect(b'"', "a string is expected")?;
+        loop {
+            let byte = self.need()?;
+            self.take(byte)?;
+            match byte {
+                b'"' => return Ok(()),
+                b'\\' => self.escape()?,
+                0..=0x1f => return Err(self.syntax("a control character stands in a string")),
+                _ => {}
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), GenesisError> {
+        let byte = self.need()?;
+        self.take(byte)?;
+        match byte {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
+            b'u' => {
+                for _ in 0..4 {
+                    let digit = self.need()?;
+                    if !digit.is_ascii_hexdigit() {
+                        return Err(self.syntax("four hex digits are expected"));
+                    }
+                    self.take(digit)?;
+                }
+                Ok(())
+            }
+            _ => Err(self.syntax("an unknown escape stands in a string")),
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), GenesisError> {
+        let mut any = false;
+        while let Some(byte @ b'0'..=b'9') = self.peek()? {
+            self.take(byte)?;
+            any = true;
+        }
+        if any {
+            Ok(())
+        } else {
+            Err(self.syntax("a digit is expected"))
+        }
+    }
+
+    fn number(&mut self) -> Result<(), GenesisError> {
+        if self.need()? == b'-' {
+            self.take(b'-')?;
+        }
+        if self.need()? == b'0' {
+            self.take(b'0')?;
+        } else {
+            self.digits()?;
+        }
+        if self.peek()? == Some(b'.') {
+            self.take(b'.')?;
+            self.digits()?;
+        }
+        if let Some(byte @ (b'e' | b'E')) = self.peek()? {
+            self.take(byte)?;
+            if let Some(sign @ (b'+' | b'-')) = self.peek()? {
+                self.take(sign)?;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &[u8]) -> Result<(), GenesisError> {
+        word.iter()
+            .try_for_each(|byte| self.expect(*byte, "a value is expected"))
+    }
+
+    /// Reads and decodes a key; one that is too long to be of interest is an error too, since no
+    /// genesis has any.
+    fn key(&mut self) -> Result<String, GenesisError> {
+        let token = self.captured(Self::string)?;
+        serde_json::from_slice(&token).map_err(|_| self.syntax("a key is not text"))
+    }
+
+    fn text(&mut self) -> Result<String, GenesisError> {
+        self.key()
+    }
+
+    /// Reads a string or number and returns its bytes as text.
+    fn scalar(&mut self) -> Result<String, GenesisError> {
+        let token = self.captured(|copier| match copier.need()? {
+            b'"' => copier.string(),
+            _ => copier.number(),
+        })?;
+        String::from_utf8(token).map_err(|_| self.syntax("a value is not text"))
+    }
+
+    fn captured(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<(), GenesisError>,
+    ) -> Result<Vec<u8>, GenesisError> {
+        self.capture = Some(Vec::new());
+        read(self)?;
+        Ok(self.capture.take().unwrap_or_default())
+    }
+}
