@@ -3,13 +3,6 @@
 use std::path::Path;
 use std::time::Instant;
 
-use bollard::models::{ContainerCreateBody, HostConfig, PortBinding};
-use bollard::query_parameters::{
-    CreateContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions,
-};
-use futures::TryStreamExt;
-use ics_tests::bridge::Bridge;
 use ics_tests::engine::Engine;
 use ics_tests::image;
 use ics_tests::owner::{PreCcv, PreCcvSpec};
@@ -37,7 +30,7 @@ async fn a_restarted_validator_catches_up() -> Result<(), Error> {
     spec.validators[0].details = Some("p2p=0123@10.77.0.1".to_owned());
     let start = Instant::now();
     let mut chain = ProviderChain::start(&daemons, spec, folder.path()).await?;
-    println!("block 1 after {:.1?}", start.elapsed());
+    eprintln!("block 1 after {:.1?}", start.elapsed());
     assert_eq!(details(&chain, "alice").await?, "p2p=0123@10.77.0.1");
 
     chain.edit_details("bob", "p2p=4567@10.77.0.2").await?;
@@ -49,14 +42,14 @@ async fn a_restarted_validator_catches_up() -> Result<(), Error> {
     chain.start_node("charlie")?;
     let restart = Instant::now();
     chain.wait_for_height("charlie", height + 3).await?;
-    println!("caught up after {:.1?}", restart.elapsed());
+    eprintln!("caught up after {:.1?}", restart.elapsed());
     let powers = chain.rpc("charlie")?.validators(height + 3).await?;
     assert_eq!(
         powers.iter().map(|(_, power)| power).collect::<Vec<_>>(),
         [&500, &300, &200]
     );
     assert!(is_private(&chain.mnemonic_file("owner")?));
-    println!("all of it took {:.1?}", start.elapsed());
+    eprintln!("all of it took {:.1?}", start.elapsed());
     chain.stop().await
 }
 
@@ -112,16 +105,16 @@ async fn a_container_runs_the_consumer_daemon() -> Result<(), Error> {
     let daemons = Daemons::build().await?;
     let start = Instant::now();
     let engine = Engine::find_or_start(Lifetime::Tied).await?;
-    println!(
+    eprintln!(
         "engine at {} after {:.1?}",
         engine.socket().display(),
         start.elapsed()
     );
     let start = Instant::now();
     let image = image::consumer(&engine, &daemons).await?;
-    println!("image {image} after {:.1?}", start.elapsed());
+    eprintln!("image {image} after {:.1?}", start.elapsed());
     let start = Instant::now();
     assert_eq!(image::consumer(&engine, &daemons).await?, image);
-    println!("image again after {:.1?}", start.elapsed());
+    eprintln!("image again after {:.1?}", start.elapsed());
     Ok(())
 }

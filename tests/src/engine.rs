@@ -1,8 +1,9 @@
 //! A Docker engine: the machine's own when it answers, else a private one.
 //!
 //! The private engine lives in the cache folder, has its own socket, images and containers, and is
-//! shared by the test processes that run at once. The last of them ends it. Like every engine it
-//! needs root, makes the interface `docker0` and switches IP forwarding on.
+//! shared by the test processes that run at once. The last of them ends it. It has a bridge of its
+//! own, too, so that it can live beside another engine; like every engine it needs root, adds
+//! rules to iptables and switches IP forwarding on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use bollard::query_parameters::{
 use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::process::Command;
 
+use crate::bridge::Bridge;
 use crate::cache::{self, Lock};
 use crate::error::last_lines;
 use crate::process::{Lifetime, Process, stop_recorded};
@@ -37,7 +39,7 @@ const SOCKET_PATH: usize = 107;
 pub struct Engine {
     socket: PathBuf,
     client: Docker,
-    lease: Option<Lease>,
+    _lease: Option<Lease>,
 }
 
 /// The claim of one user on the private engine.
@@ -67,14 +69,14 @@ impl Engine {
             return Ok(Self {
                 socket,
                 client,
-                lease: None,
+                _lease: None,
             });
         }
         if let Ok(client) = connect(Path::new(SYSTEM_SOCKET)).await {
             return Ok(Self {
                 socket: SYSTEM_SOCKET.into(),
                 client,
-                lease: None,
+                _lease: None,
             });
         }
         Self::private(&cache::folder()?.join("engine"), lifetime).await
@@ -99,7 +101,7 @@ impl Engine {
         Ok(Self {
             socket,
             client,
-            lease,
+            _lease: lease,
         })
     }
 
@@ -163,6 +165,11 @@ fn kept(folder: &Path) -> PathBuf {
     folder.join("kept")
 }
 
+/// The record of the engine's bridge.
+fn bridge_file(folder: &Path) -> PathBuf {
+    folder.join("bridge")
+}
+
 async fn connect(socket: &Path) -> Result<Docker, Error> {
     let action = format!("connect to {}", socket.display());
     let client = Docker::connect_with_unix(&socket.to_string_lossy(), REQUEST, API_DEFAULT_VERSION)
@@ -188,7 +195,9 @@ async fn start(folder: &Path, socket: &Path) -> Result<Docker, Error> {
             "no Docker engine answers at {SYSTEM_SOCKET}: {cure}"
         )));
     }
-    stop_recorded(folder, PATIENCE).await?;
+    stop(folder).await?;
+    let bridge = Bridge::create(1, Lifetime::Detached).await?;
+    fs::write(bridge_file(folder), bridge.name()).map_err(Error::file("write", folder))?;
     let log = folder.join("dockerd.log");
     fs::write(&log, "").map_err(Error::file("write", &log))?;
     let mut command = Command::new("dockerd");
@@ -230,7 +239,20 @@ async fn end_unused(folder: &Path) -> Result<(), Error> {
             // The engine would wait 10 s for containers that ignore SIGTERM.
             clear(&client).await?;
         }
-        stop_recorded(folder, PATIENCE).await?;
+        stop(folder).await?;
+    }
+    Ok(())
+}
+
+/// Ends the private engine that is recorded in the folder, if any, and removes its bridge.
+async fn stop(folder: &Path) -> Result<(), Error> {
+    stop_recorded(folder, PATIENCE).await?;
+    let record = bridge_file(folder);
+    if record.exists() {
+        let name = fs::read_to_string(&record).map_err(Error::file("read", &record))?;
+        // It is gone already when the machine has been started anew.
+        Bridge::remove(&name).await.ok();
+        fs::remove_file(&record).map_err(Error::file("remove", &record))?;
     }
     Ok(())
 }
