@@ -1,0 +1,387 @@
+//! Consensus keys and the node key as files in a folder, in CometBFT's own formats.
+//!
+//! ```text
+//! <folder>/lock                                   held while a store is open
+//! <folder>/node_key.json
+//! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/priv_validator_key.json
+//! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/bound_to
+//! <folder>/archive/<consumer id>/<number>-<ADDRESS>/...       the same, moved as a whole,
+//!                                                 with priv_validator_state.json
+//! ```
+//!
+//! The number counts the keys of one consumer in the order of their making, archived ones
+//! included. A key's folder appears, and later moves to the archive, in one rename: there is no
+//! moment at which half a key or two copies of it exist.
+
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use ics_core::failure::Failure;
+use ics_core::id::ConsumerId;
+use ics_core::key::SecretKey;
+use ics_core::keystore::{KeyRef, KeyStore, StorageId, StoredKey};
+use zeroize::Zeroizing;
+
+use crate::durable::{self, Creation};
+use crate::keyfile;
+
+/// The file of a consensus key, named as CometBFT names it.
+const KEY_FILE: &str = "priv_validator_key.json";
+
+/// The file of a signer state, named as CometBFT names it.
+const STATE_FILE: &str = "priv_validator_state.json";
+
+/// The file that names the storage a key is bound to.
+const BINDING_FILE: &str = "bound_to";
+
+/// The file of the node key, named as CometBFT names it.
+const NODE_KEY_FILE: &str = "node_key.json";
+
+/// A key store in a folder of the local disk, for the one monitor that holds its lock.
+///
+/// **Guarantees:** those of [`KeyStore`]; what is damaged is refused, never replaced.
+/// **Assumptions:** the disk keeps what `fsync` has returned for.
+/// **Caveats:** the secrets are not encrypted; the folder must be readable by its owner alone.
+pub struct FileKeyStore {
+    // File work runs on the blocking pool: an fsync takes seconds where nodes load the same disk.
+    // The mutex makes "look, then write" one step.
+    store: Arc<Mutex<Store>>,
+}
+
+impl FileKeyStore {
+    /// Opens the store in this folder, making it if it is not there, and locks it.
+    ///
+    /// # Errors
+    /// A permanent failure if another process has it open or if others than its owner may read
+    /// it; else why it could not be read or written.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Failure> {
+        let store = Store::open(folder.into())?;
+        Ok(Self {
+            store: Arc::new(Mutex::new(store)),
+        })
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || {
+            // The store holds no state that a panic could leave half-changed.
+            work(&store.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+        .await
+        .map_err(|e| Failure::unknown(format!("the key store was interrupted: {e}")))?
+    }
+}
+
+#[async_trait]
+impl KeyStore for FileKeyStore {
+    async fn prepare(&self, consumer_id: ConsumerId) -> Result<KeyRef, Failure> {
+        self.run(move |store| store.prepare(consumer_id)).await
+    }
+
+    async fn load(&self, key: &KeyRef) -> Result<Option<StoredKey>, Failure> {
+        let key = *key;
+        self.run(move |store| store.load(&key)).await
+    }
+
+    async fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure> {
+        let (key, storage) = (*key, storage.clone());
+        self.run(move |store| store.bind(&key, &storage)).await
+    }
+
+    async fn archive(&self, key: &KeyRef, signer_state: Option<&[u8]>) -> Result<(), Failure> {
+        let (key, state) = (*key, signer_state.map(<[u8]>::to_vec));
+        self.run(move |store| store.archive(&key, state.as_deref()))
+            .await
+    }
+
+    async fn node_key(&self) -> Result<SecretKey, Failure> {
+        self.run(Store::node_key).await
+    }
+}
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Active,
+    Archived,
+}
+
+/// The folder of one key.
+struct Entry {
+    number: u64,
+    address: String,
+    path: PathBuf,
+}
+
+struct Store {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Store {
+    fn open(folder: PathBuf) -> Result<Self, Failure> {
+        durable::create_folder(&folder)?;
+        refuse_readable_by_others(&folder)?;
+        let lock = lock(&folder)?;
+        let store = Self {
+            folder,
+            _lock: lock,
+        };
+        durable::remove_drafts(&store.folder)?;
+        for place in [Place::Active, Place::Archived] {
+            let folder = store.place(place);
+            durable::create_folder(&folder)?;
+            for path in list(&folder)? {
+                if path.is_dir() {
+                    durable::remove_drafts(&path)?;
+                }
+            }
+        }
+        Ok(store)
+    }
+
+    fn prepare(&self, consumer_id: ConsumerId) -> Result<KeyRef, Failure> {
+        let archived = self.entries(Place::Archived, consumer_id)?;
+        let mut active = self.entries(Place::Active, consumer_id)?;
+        let last = active.iter().chain(&archived).map(|entry| entry.number);
+        let next = last.max().unwrap_or(0).saturating_add(1);
+        active.retain(|entry| archived.iter().all(|old| old.address != entry.address));
+        let entry = match active.into_iter().max_by_key(|entry| entry.number) {
+            Some(entry) => entry,
+            None => self.make(consumer_id, next)?,
+        };
+        let key = read_key(&entry)?;
+        // Also a key that was found is synced: its maker may have died before it could.
+        self.sync(&entry)?;
+        Ok(KeyRef {
+            consumer_id,
+            public_key: key.public(),
+        })
+    }
+
+    fn load(&self, key: &KeyRef) -> Result<Option<StoredKey>, Failure> {
+        let Some(entry) = self.active(key)? else {
+            return Ok(None);
+        };
+        Ok(Some(StoredKey {
+            key: read_key(&entry)?,
+            bound_to: read_binding(&entry.path)?,
+        }))
+    }
+
+    fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure> {
+        let Some(entry) = self.active(key)? else {
+            return Err(Failure::permanent(format!(
+                "{}: no key {} of consumer {} is in use; it cannot be bound",
+                self.folder.display(),
+                key.public_key.address(),
+                key.consumer_id
+            )));
+        };
+        let text = format!("{storage}\n");
+        if durable::create(&entry.path, BINDING_FILE, text.as_bytes())? == Creation::Done {
+            return Ok(());
+        }
+        match read_binding(&entry.path)? {
+            Some(bound) if bound == *storage => Ok(()),
+            bound => Err(Failure::permanent(format!(
+                "{}: the key signs on storage {} and never on {storage}: bring that storage back, or archive this key and take a fresh one",
+                entry.path.display(),
+                bound.map_or_else(String::new, |bound| bound.to_string()),
+            ))),
+        }
+    }
+
+    fn archive(&self, key: &KeyRef, state: Option<&[u8]>) -> Result<(), Failure> {
+        let folder = self
+            .place(Place::Archived)
+            .join(key.consumer_id.to_string());
+        if self.find(Place::Archived, key)?.is_some() {
+            return durable::sync_folder(&folder);
+        }
+        let Some(entry) = self.find(Place::Active, key)? else {
+            return Err(Failure::permanent(format!(
+                "{}: holds no key {} of consumer {}; nothing to archive",
+                self.folder.display(),
+                key.public_key.address(),
+                key.consumer_id
+            )));
+        };
+        if let Some(state) = state {
+            durable::replace(&entry.path, STATE_FILE, state)?;
+        }
+        durable::create_folder(&folder)?;
+        durable::move_folder(&entry.path, &folder.join(entry.name()))
+    }
+
+    fn node_key(&self) -> Result<SecretKey, Failure> {
+        let path = self.folder.join(NODE_KEY_FILE);
+        if !path.exists() {
+            let text = keyfile::fresh()?.to_node_key_json();
+            durable::create(&self.folder, NODE_KEY_FILE, text.as_bytes())?;
+        }
+        let key = keyfile::node_key(&read_secret(&path)?, &path)?;
+        durable::sync_folder(&self.folder)?;
+        Ok(key)
+    }
+
+    /// Makes a key: its folder is filled under another name, then gets its own.
+    fn make(&self, consumer_id: ConsumerId, number: u64) -> Result<Entry, Failure> {
+        let folder = self.place(Place::Active).join(consumer_id.to_string());
+        durable::create_folder(&folder)?;
+        let key = keyfile::fresh()?;
+        let draft = durable::draft_folder(&folder)?;
+        let text = key.to_priv_validator_key_json();
+        durable::replace(draft.path(), KEY_FILE, text.as_bytes())?;
+        let mut entry = Entry {
+            number,
+            address: key.public().address().to_string(),
+            path: PathBuf::new(),
+        };
+        entry.path = folder.join(entry.name());
+        durable::move_folder(draft.path(), &entry.path)?;
+        Ok(entry)
+    }
+
+    fn sync(&self, entry: &Entry) -> Result<(), Failure> {
+        let consumers = self.place(Place::Active);
+        let folders = [
+            Some(entry.path.as_path()),
+            entry.path.parent(),
+            Some(&consumers),
+        ];
+        for folder in folders.into_iter().flatten() {
+            durable::sync_folder(folder)?;
+        }
+        durable::sync_folder(&self.folder)
+    }
+
+    /// Finds a key that is in use; an archived one never is, wherever a copy of it lies.
+    fn active(&self, key: &KeyRef) -> Result<Option<Entry>, Failure> {
+        if self.find(Place::Archived, key)?.is_some() {
+            return Ok(None);
+        }
+        self.find(Place::Active, key)
+    }
+
+    fn find(&self, place: Place, key: &KeyRef) -> Result<Option<Entry>, Failure> {
+        let address = key.public_key.address().to_string();
+        let entries = self.entries(place, key.consumer_id)?;
+        Ok(entries.into_iter().find(|entry| entry.address == address))
+    }
+
+    fn place(&self, place: Place) -> PathBuf {
+        self.folder.join(match place {
+            Place::Active => "consumers",
+            Place::Archived => "archive",
+        })
+    }
+
+    fn entries(&self, place: Place, consumer_id: ConsumerId) -> Result<Vec<Entry>, Failure> {
+        let folder = self.place(place).join(consumer_id.to_string());
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        Ok(list(&folder)?.into_iter().filter_map(Entry::read).collect())
+    }
+}
+
+impl Entry {
+    /// The entry that a folder's name says; `None` for anything else that lies there.
+    fn read(path: PathBuf) -> Option<Self> {
+        let (number, address) = path.file_name()?.to_str()?.split_once('-')?;
+        let entry = Self {
+            number: number.parse().ok()?,
+            address: address.to_owned(),
+            path: path.clone(),
+        };
+        (path.ends_with(entry.name()) && path.is_dir()).then_some(entry)
+    }
+
+    fn name(&self) -> String {
+        format!("{:06}-{}", self.number, self.address)
+    }
+}
+
+fn read_key(entry: &Entry) -> Result<SecretKey, Failure> {
+    let path = entry.path.join(KEY_FILE);
+    let key = keyfile::consensus_key(&read_secret(&path)?, &path)?;
+    if key.public().address().to_string() != entry.address {
+        return Err(Failure::permanent(format!(
+            "{} holds the key {}, not the one its folder is named for: put the right file back",
+            path.display(),
+            key.public().address()
+        )));
+    }
+    Ok(key)
+}
+
+fn read_binding(folder: &Path) -> Result<Option<StorageId>, Failure> {
+    let path = folder.join(BINDING_FILE);
+    let text = match fs::read_to_string(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|e| durable::failed("read", &path, &e))?,
+    };
+    let storage = StorageId::new(text.trim_end()).ok_or_else(|| {
+        Failure::permanent(format!(
+            "{} does not name a storage: restore it from a backup, or archive this key and take a fresh one",
+            path.display()
+        ))
+    })?;
+    Ok(Some(storage))
+}
+
+fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    fs::read(path)
+        .map(Zeroizing::new)
+        .map_err(|e| durable::failed("read", path, &e))
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .map_err(|e| durable::failed("read the folder", folder, &e))
+}
+
+fn refuse_readable_by_others(folder: &Path) -> Result<(), Failure> {
+    let mode = fs::metadata(folder)
+        .map_err(|e| durable::failed("read the folder", folder, &e))?
+        .permissions()
+        .mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Failure::permanent(format!(
+        "the key store {folder} may be read by others (mode {:04o}): run chmod 700 {folder}",
+        mode & 0o7777,
+        folder = folder.display(),
+    )))
+}
+
+/// Locks the store for as long as the returned file is open.
+fn lock(folder: &Path) -> Result<File, Failure> {
+    let path = folder.join("lock");
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|e| durable::failed("open", &path, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::permanent(format!(
+            "the key store {} is in use by another ics-monitor: stop that one, or give each its own folder",
+            folder.display()
+        ))),
+        Err(TryLockError::Error(e)) => Err(durable::failed("lock", &path, &e)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
