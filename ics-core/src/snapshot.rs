@@ -51,6 +51,9 @@ pub struct Snapshot {
     /// The provider height of its launch, from the stored genesis; `None` before launch, after
     /// deletion, and where the genesis names none.
     pub launched_at: Option<Height>,
+    /// When it is to be deleted; known of stopped consumers only, and only where the provider node
+    /// answers store queries.
+    pub removal_time: Option<UnixTime>,
     /// Whether our validator is opted in.
     pub opted_in: bool,
     /// The consensus key that our validator assigned; `None`: its provider key stands.

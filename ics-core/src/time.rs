@@ -1,7 +1,7 @@
 //! Heights and instants, always given and never read from a clock.
 
 use std::fmt;
-use std::ops::Add;
+use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -97,6 +97,22 @@ impl Add<Duration> for UnixTime {
     }
 }
 
+impl Sub<Duration> for UnixTime {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let (borrow, nanos) = match self.nanos.checked_sub(duration.subsec_nanos()) {
+            Some(nanos) => (0, nanos),
+            None => (1, self.nanos + 1_000_000_000 - duration.subsec_nanos()),
+        };
+        Self {
+            seconds: self.seconds.saturating_sub(seconds).saturating_sub(borrow),
+            nanos,
+        }
+    }
+}
+
 impl fmt::Display for UnixTime {
     /// RFC 3339 in UTC; seconds since 1970 where the year has no four digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,6 +152,7 @@ mod tests {
         let late = UnixTime::new(12, 100_000_000);
         assert_eq!(late.since(early), Duration::from_millis(1200));
         assert_eq!(early + Duration::from_millis(1200), late);
+        assert_eq!(late - Duration::from_millis(1200), early);
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(late.since(UnixTime::GO_ZERO).as_secs(), 62_135_596_812);
     }

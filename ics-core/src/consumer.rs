@@ -1,0 +1,259 @@
+//! What the machine remembers of one consumer.
+
+use std::collections::BTreeMap;
+
+use crate::action::{Check, Level, OpId, Tx};
+use crate::artifact::ArtifactRef;
+use crate::deploy::NodeStatus;
+use crate::failure::Failure;
+use crate::genesis::Expectation;
+use crate::id::ConsumerId;
+use crate::key::PublicKey;
+use crate::keystore::KeyRef;
+use crate::node::NodeSpec;
+use crate::peers::Peer;
+use crate::phase::Phase;
+use crate::policy::GenesisSource;
+use crate::schedule;
+use crate::snapshot::Snapshot;
+use crate::status::{Alarm, ConsumerStatus, Stage};
+use crate::time::{Height, UnixTime};
+
+/// One consumer.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) id: ConsumerId,
+    /// The height of its creation, if that was seen.
+    pub(crate) created: Option<Height>,
+    /// The phase that a scan showed: a hint, of no certain height.
+    pub(crate) hint: Option<Phase>,
+    /// The newest reading, and when it was made.
+    pub(crate) seen: Option<(Snapshot, UnixTime)>,
+    /// A reading at this height or later is wanted.
+    pub(crate) look: Option<Height>,
+    /// The provider answered that it does not know this id.
+    pub(crate) unknown: bool,
+    pub(crate) selection: Option<Selected>,
+    pub(crate) readiness: Option<Readiness>,
+    /// The durable key for it.
+    pub(crate) key: Option<KeyRef>,
+    pub(crate) genesis: Option<ArtifactRef>,
+    pub(crate) node: Option<NodeStatus>,
+    /// The peers in the configuration of the node, as far as we wrote it.
+    pub(crate) peers: Option<Vec<Peer>>,
+    /// The consumer's own validator set, and when it was read.
+    pub(crate) consumer_set: Option<(Vec<PublicKey>, UnixTime)>,
+    /// The height at which it was first seen deleted.
+    pub(crate) deleted_at: Option<Height>,
+    pub(crate) op: Option<Running>,
+    pauses: BTreeMap<Kind, Pause>,
+    /// The stage, its reason and the alarms, as last published.
+    pub(crate) view: (Stage, String, Vec<Alarm>),
+}
+
+/// The result of the selection.
+#[derive(Clone, Debug)]
+pub(crate) struct Selected {
+    pub(crate) local: bool,
+    /// In words.
+    pub(crate) why: String,
+    /// Whether it was made at the height of creation.
+    pub(crate) exact: bool,
+}
+
+/// The result of a readiness check.
+#[derive(Clone, Debug)]
+pub(crate) struct Readiness {
+    pub(crate) check: Check,
+    pub(crate) at: UnixTime,
+    pub(crate) result: Result<(), String>,
+}
+
+/// The one action of a consumer that is under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) op: OpId,
+    pub(crate) deadline: UnixTime,
+    pub(crate) want: Want,
+}
+
+/// Something that a consumer needs done next.
+#[derive(Clone, Debug)]
+pub(crate) enum Want {
+    Apply(Box<NodeSpec>),
+    Broadcast(Tx),
+    BuildGenesis {
+        source: GenesisSource,
+        expect: Expectation,
+        height: Height,
+    },
+    Candidates,
+    Check(Box<Check>),
+    ConsumerSet {
+        rpc_port: u16,
+    },
+    Delete,
+    Look(Option<Height>),
+    PrepareKey,
+    Stop,
+}
+
+/// Kinds of wants: each waits by itself after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Ask,
+    Check,
+    Delete,
+    Deploy,
+    Genesis,
+    Key,
+    Look,
+    Send,
+}
+
+#[derive(Clone, Debug)]
+struct Pause {
+    failures: u32,
+    until: UnixTime,
+    why: String,
+}
+
+impl Want {
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Apply(_) | Self::Stop => Kind::Deploy,
+            Self::Broadcast(_) => Kind::Send,
+            Self::BuildGenesis { .. } => Kind::Genesis,
+            Self::Candidates | Self::ConsumerSet { .. } => Kind::Ask,
+            Self::Check(_) => Kind::Check,
+            Self::Delete => Kind::Delete,
+            Self::Look(_) => Kind::Look,
+            Self::PrepareKey => Kind::Key,
+        }
+    }
+}
+
+impl Consumer {
+    pub(crate) fn new(id: ConsumerId) -> Self {
+        Self {
+            id,
+            created: None,
+            hint: None,
+            seen: None,
+            look: None,
+            unknown: false,
+            selection: None,
+            readiness: None,
+            key: None,
+            genesis: None,
+            node: None,
+            peers: None,
+            consumer_set: None,
+            deleted_at: None,
+            op: None,
+            pauses: BTreeMap::new(),
+            view: (Stage::Watching, "not read yet".into(), Vec::new()),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
+        self.seen.as_ref().map(|(snapshot, _)| snapshot)
+    }
+
+    /// The height at which a deletion must be read again before it is believed.
+    pub(crate) fn sure_height(&self, snapshot: &Snapshot) -> Height {
+        let first = self.deleted_at.unwrap_or(snapshot.height);
+        Height(first.0 + schedule::DELETION_BLOCKS)
+    }
+
+    /// Asks for a reading at `height` or later.
+    pub(crate) fn look_at(&mut self, height: Height) {
+        self.look = self.look.max(Some(height));
+    }
+
+    /// Why this kind of want has to wait, if it has to.
+    pub(crate) fn paused(&self, kind: Kind, now: UnixTime) -> Option<&str> {
+        self.pauses
+            .get(&kind)
+            .filter(|pause| pause.until > now)
+            .map(|pause| pause.why.as_str())
+    }
+
+    /// Why this kind of want failed the last time, if it did.
+    pub(crate) fn failure(&self, kind: Kind) -> Option<&str> {
+        self.pauses.get(&kind).map(|pause| pause.why.as_str())
+    }
+
+    /// How often in a row this kind of want has failed.
+    pub(crate) fn failures(&self, kind: Kind) -> u32 {
+        self.pauses.get(&kind).map_or(0, |pause| pause.failures)
+    }
+
+    /// When the first of the pauses ends.
+    pub(crate) fn next_retry(&self, now: UnixTime) -> Option<UnixTime> {
+        self.pauses
+            .values()
+            .map(|pause| pause.until)
+            .filter(|until| *until > now)
+            .min()
+    }
+
+    pub(crate) fn succeeded(&mut self, kind: Kind) {
+        self.pauses.remove(&kind);
+    }
+
+    pub(crate) fn failed(&mut self, kind: Kind, failure: &Failure, now: UnixTime) {
+        let failures = self
+            .pauses
+            .get(&kind)
+            .map_or(0, |pause| pause.failures)
+            .saturating_add(1);
+        let until = now + schedule::retry(failure.kind, failures, self.id);
+        self.pauses.insert(
+            kind,
+            Pause {
+                failures,
+                until,
+                why: failure.message.clone(),
+            },
+        );
+    }
+
+    /// Forgets permanent failures, because what they rested on changed.
+    pub(crate) fn reconsider(&mut self) {
+        self.pauses.retain(|kind, _| *kind == Kind::Look);
+    }
+
+    pub(crate) fn status(&self) -> ConsumerStatus {
+        let snapshot = self.snapshot();
+        let (stage, why, alarms) = self.view.clone();
+        ConsumerStatus {
+            consumer_id: self.id,
+            chain_id: snapshot.map(|s| s.chain_id.clone()),
+            phase: snapshot.map(|s| s.phase),
+            stage,
+            why,
+            alarms,
+            spawn_time: snapshot.and_then(|s| s.spawn_time),
+            height: snapshot.map(|s| s.height),
+            opted_in: snapshot.is_some_and(|s| s.opted_in),
+            node: self.node.clone(),
+        }
+    }
+}
+
+impl Alarm {
+    pub(crate) fn warning(text: impl Into<String>) -> Self {
+        Self {
+            level: Level::Warning,
+            text: text.into(),
+        }
+    }
+
+    pub(crate) fn critical(text: impl Into<String>) -> Self {
+        Self {
+            level: Level::Critical,
+            text: text.into(),
+        }
+    }
+}
