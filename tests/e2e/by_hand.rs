@@ -1,6 +1,11 @@
 //! A consumer chain launched by hand, with nobody's help but the daemons': the steps which the
 //! monitor takes for a validator, and the proof that the test bed carries a consumer chain.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "a run with --nocapture shows the figures"
+)]
+
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -61,22 +66,7 @@ async fn two_containers_make_a_consumer_chain() -> Result<(), Error> {
         configure(instance, &instances, &genesis);
         run(&engine, &image, instance).await;
     }
-    for instance in &instances {
-        let rpc = Rpc::new(&format!("http://{}:{RPC_PORT}", instance.address))?;
-        let blocks = wait::until(
-            "block 3 of the consumer",
-            Duration::from_secs(60),
-            async || Ok((rpc.height().await? >= 3).then_some(())),
-        );
-        blocks.await?;
-        let powers: Vec<u64> = rpc
-            .validators(3)
-            .await?
-            .into_iter()
-            .map(|(_, power)| power)
-            .collect();
-        assert_eq!(powers, [500, 300]);
-    }
+    let powers = consumer_powers(&instances).await;
     eprintln!("two containers made block 3 after {:.1?}", start.elapsed());
     for instance in &instances {
         let force = RemoveContainerOptionsBuilder::default()
@@ -87,7 +77,30 @@ async fn two_containers_make_a_consumer_chain() -> Result<(), Error> {
         let removed = engine.client().remove_container(&name, Some(force)).await;
         removed.expect("a running container can be removed");
     }
+    assert_eq!(powers?, [[500, 300], [500, 300]]);
     provider.stop().await
+}
+
+/// Waits for block 3 of every instance and returns the validators' powers each has seen there.
+async fn consumer_powers(instances: &[Instance]) -> Result<Vec<Vec<u64>>, Error> {
+    let mut powers = Vec::new();
+    for instance in instances {
+        let rpc = Rpc::new(&format!("http://{}:{RPC_PORT}", instance.address))?;
+        let blocks = wait::until(
+            "block 3 of the consumer",
+            Duration::from_secs(60),
+            async || Ok((rpc.height().await? >= 3).then_some(())),
+        );
+        blocks.await?;
+        powers.push(
+            rpc.validators(3)
+                .await?
+                .into_iter()
+                .map(|(_, power)| power)
+                .collect(),
+        );
+    }
+    Ok(powers)
 }
 
 /// Registers the chain, lets alice and bob opt in and waits until it is launched.

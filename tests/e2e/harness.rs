@@ -1,12 +1,17 @@
 //! The test bed itself: what the other end-to-end tests stand on.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "a run with --nocapture shows the figures"
+)]
+
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ics_tests::engine::Engine;
 use ics_tests::image;
 use ics_tests::owner::{PreCcv, PreCcvSpec};
-use ics_tests::process::Lifetime;
+use ics_tests::process::{Lifetime, stop_recorded};
 use ics_tests::provider::{ProviderChain, ProviderSpec};
 use ics_tests::{Daemons, Error};
 
@@ -51,6 +56,26 @@ async fn a_restarted_validator_catches_up() -> Result<(), Error> {
     assert!(is_private(&chain.mnemonic_file("owner")?));
     eprintln!("all of it took {:.1?}", start.elapsed());
     chain.stop().await
+}
+
+#[tokio::test]
+async fn a_detached_chain_outlives_its_handle() -> Result<(), Error> {
+    let daemons = Daemons::build().await?;
+    let folder = folder();
+    let mut spec = ProviderSpec {
+        lifetime: Lifetime::Detached,
+        ..ProviderSpec::default()
+    };
+    spec.validators.truncate(1);
+    let chain = ProviderChain::start(&daemons, spec, folder.path()).await?;
+    let rpc = chain.rpc("alice")?.clone();
+    drop(chain);
+    let outlived = rpc.height().await;
+    let stopped = stop_recorded(folder.path(), Duration::from_secs(10)).await?;
+    assert!(outlived? >= 1);
+    assert_eq!(stopped, ["alice"]);
+    assert!(rpc.height().await.is_err());
+    Ok(())
 }
 
 async fn details(chain: &ProviderChain, name: &str) -> Result<String, Error> {
@@ -101,7 +126,7 @@ async fn the_same_spec_gives_the_same_genesis() -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn a_container_runs_the_consumer_daemon() -> Result<(), Error> {
+async fn the_engine_is_given_the_image_once() -> Result<(), Error> {
     let daemons = Daemons::build().await?;
     let start = Instant::now();
     let engine = Engine::find_or_start(Lifetime::Tied).await?;
@@ -113,8 +138,6 @@ async fn a_container_runs_the_consumer_daemon() -> Result<(), Error> {
     let start = Instant::now();
     let image = image::consumer(&engine, &daemons).await?;
     eprintln!("image {image} after {:.1?}", start.elapsed());
-    let start = Instant::now();
     assert_eq!(image::consumer(&engine, &daemons).await?, image);
-    eprintln!("image again after {:.1?}", start.elapsed());
     Ok(())
 }

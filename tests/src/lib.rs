@@ -9,6 +9,7 @@ pub mod cache;
 mod cli;
 mod command;
 mod daemons;
+mod dockerd;
 pub mod engine;
 mod error;
 mod genesis;

@@ -139,3 +139,29 @@ fn read(log: &Path) -> Result<Vec<u8>, Error> {
         read => read.map_err(Error::file("read", log)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_log_is_that_of_the_present_run() -> Result<(), Error> {
+        let folder = tempfile::tempdir().map_err(Error::file("create", Path::new("/tmp")))?;
+        let (config, log) = (
+            folder.path().join("alice.toml"),
+            folder.path().join("alice.log"),
+        );
+        // It writes its arguments and ends.
+        let echo = Path::new("echo");
+        let mut monitor = MonitorProcess::spawn(echo, &config, &log, Lifetime::Tied)?;
+        let line = format!("run --config {}", config.display());
+        let patience = Duration::from_secs(5);
+        assert_eq!(monitor.wait_for_log("run", patience).await?, line);
+        assert!(monitor.wait_for_log("ready", patience).await.is_err());
+        assert!(monitor.terminate().await?.0.success());
+        monitor.restart()?;
+        assert_eq!(monitor.wait_for_log("run", patience).await?, line);
+        assert_eq!(monitor.log()?.lines().count(), 1);
+        monitor.kill().await
+    }
+}

@@ -52,7 +52,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the command in a process group of its own and appends its output to `log`.
+    /// Starts the command and appends its output to `log`.
     ///
     /// A detached process is recorded beside its log, for [`stop_recorded`].
     ///
@@ -67,29 +67,27 @@ impl Process {
         let output = File::options().create(true).append(true).open(log);
         let output = output.map_err(Error::file("open", log))?;
         let errors = output.try_clone().map_err(Error::file("open", log))?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors)
-            .process_group(0)
-            .kill_on_drop(lifetime == Lifetime::Tied)
-            .spawn();
-        let child = child.map_err(|e| Error::Command {
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        command.kill_on_drop(lifetime == Lifetime::Tied);
+        if lifetime == Lifetime::Detached {
+            // Ctrl-C at the command that starts it is not meant for it.
+            command.process_group(0);
+        }
+        let child = command.spawn().map_err(|e| Error::Command {
             command: shown(command),
             outcome: format!("does not start: {e}"),
             output: String::new(),
         })?;
-        let identity = child
-            .id()
-            .and_then(|pid| i32::try_from(pid).ok())
-            .and_then(identify);
-        let Some(identity) = identity else {
-            return Err(Error::Reply(format!(
-                "{}: ended at once, see {}",
-                name,
-                log.display()
-            )));
-        };
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        let identity = pid.and_then(|pid| {
+            Some(Identity {
+                pid,
+                started: stat(pid)?.1,
+            })
+        });
+        // Nobody has reaped the child, so that even an ended one has its entry.
+        let identity = identity
+            .ok_or_else(|| Error::Setup("the processes cannot be seen: mount /proc".into()))?;
         if lifetime == Lifetime::Detached {
             record(&log.with_extension("pid"), identity)?;
         }
@@ -112,11 +110,6 @@ impl Process {
     /// Whether the process still runs.
     pub fn is_running(&self) -> bool {
         is_running(self.identity)
-    }
-
-    /// Path of the log file.
-    pub fn log_file(&self) -> &Path {
-        &self.log
     }
 
     /// Ends the process with SIGTERM, or with SIGKILL when it is still there after `patience`.
@@ -255,20 +248,21 @@ fn signal(identity: Identity, signal: Signal) {
 }
 
 fn is_running(identity: Identity) -> bool {
-    identify(identity.pid) == Some(identity)
+    let stat = stat(identity.pid);
+    // A zombie only waits to be reaped.
+    stat.is_some_and(|(state, started)| started == identity.started && !matches!(state, 'Z' | 'X'))
 }
 
-/// Reads /proc; nothing when the process is gone or only waits to be reaped.
-fn identify(pid: i32) -> Option<Identity> {
+/// State and start time of a process, from proc(5).
+fn stat(pid: i32) -> Option<(char, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name, in parentheses, may hold anything; the fields behind it do not.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    if matches!(*fields.first()?, "Z" | "X") {
-        return None;
-    }
-    // Field 22 of proc(5); the name is field 2 and the state field 3.
-    let started = fields.get(19)?.parse().ok()?;
-    Some(Identity { pid, started })
+    // The name is field 2, the state field 3 and the start time field 22.
+    Some((
+        fields.first()?.chars().next()?,
+        fields.get(19)?.parse().ok()?,
+    ))
 }
 
 #[cfg(test)]
