@@ -12,7 +12,7 @@ use ics_tests::engine::Engine;
 use ics_tests::image;
 use ics_tests::owner::{PreCcv, PreCcvSpec};
 use ics_tests::process::{Lifetime, stop_recorded};
-use ics_tests::provider::{ProviderChain, ProviderSpec};
+use ics_tests::provider::{Profile, ProviderChain, ProviderSpec};
 use ics_tests::{Daemons, Error};
 
 fn folder() -> tempfile::TempDir {
@@ -64,15 +64,18 @@ async fn a_detached_chain_outlives_its_handle() -> Result<(), Error> {
     let folder = folder();
     let mut spec = ProviderSpec {
         lifetime: Lifetime::Detached,
+        profile: Profile::Short,
         ..ProviderSpec::default()
     };
     spec.validators.truncate(1);
     let chain = ProviderChain::start(&daemons, spec, folder.path()).await?;
     let rpc = chain.rpc("alice")?.clone();
+    let staking = chain.query(&["query", "staking", "params"]).await;
     drop(chain);
     let outlived = rpc.height().await;
     let stopped = stop_recorded(folder.path(), Duration::from_secs(10)).await?;
     assert!(outlived? >= 1);
+    assert_eq!(staking?["params"]["unbonding_time"], "40s");
     assert_eq!(stopped, ["alice"]);
     assert!(rpc.height().await.is_err());
     Ok(())

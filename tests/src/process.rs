@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use tokio::process::{Child, Command};
 
 use crate::command::shown;
@@ -30,7 +31,7 @@ pub enum Lifetime {
 }
 
 /// A process as the kernel tells it from a later one with the same number.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
 struct Identity {
     pid: i32,
     /// Start time in clock ticks since boot.
@@ -45,7 +46,7 @@ struct Identity {
 pub struct Process {
     name: String,
     identity: Identity,
-    child: Option<Child>,
+    child: Child,
     log: PathBuf,
     lifetime: Lifetime,
     ended: bool,
@@ -95,7 +96,7 @@ impl Process {
         Ok(Self {
             name,
             identity,
-            child: Some(child),
+            child,
             log,
             lifetime,
             ended: false,
@@ -140,13 +141,8 @@ impl Process {
             let record = self.log.with_extension("pid");
             fs::remove_file(&record).map_err(Error::file("remove", &record))?;
         }
-        let Some(child) = &mut self.child else {
-            return Err(Error::Reply(format!("{} was not started here", self.name)));
-        };
-        child
-            .wait()
-            .await
-            .map_err(|e| Error::Reply(format!("{}: {e}", self.name)))
+        let status = self.child.wait().await;
+        status.map_err(|e| Error::Reply(format!("the end of {}: {e}", self.name)))
     }
 }
 
@@ -209,10 +205,7 @@ fn recorded(path: &Path) -> Result<Identity, Error> {
 }
 
 fn record(path: &Path, identity: Identity) -> Result<(), Error> {
-    let text = format!(
-        r#"{{"pid":{},"started":{}}}"#,
-        identity.pid, identity.started
-    );
+    let text = json!({"pid": identity.pid, "started": identity.started}).to_string();
     fs::write(path, text).map_err(Error::file("write", path))
 }
 
