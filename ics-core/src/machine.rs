@@ -379,6 +379,9 @@ impl Machine {
         if unread {
             self.offsets_changed();
         }
+        if unread {
+            self.offsets_changed();
+        }
     }
 
     fn on_success(
@@ -501,12 +504,14 @@ impl Machine {
         self.offsets_changed();
     }
 
-    /// Computes the ports of all launched consumers anew, once all of them have been read.
+    /// Computes the ports of all launched consumers anew, once all of them have been read. One
+    /// that cannot be read is left out after a few tries, so that it does not hold up the rest.
     fn offsets_changed(&mut self) {
-        let unread = self
-            .consumers
-            .values()
-            .any(|c| c.seen.is_none() && !c.unknown);
+        let unread = self.consumers.values().any(|consumer| {
+            let has_ports = matches!(consumer.hint, Some(Phase::Launched | Phase::Stopped));
+            let unread = consumer.seen.is_none() && !consumer.unknown;
+            has_ports && unread && consumer.failures(Kind::Look) < schedule::UNREADABLE
+        });
         if unread || !self.scan.done_once {
             self.offsets = None;
             return;
@@ -528,7 +533,7 @@ impl Machine {
 
     /// Decides about every consumer that something happened to.
     fn work(&mut self, now: UnixTime, actions: &mut Vec<Action>) {
-        let Some((height, time, came)) = self.block else {
+        let Some((height, time, _)) = self.block else {
             return;
         };
         for id in std::mem::take(&mut self.dirty) {
