@@ -6,3 +6,4 @@ mod keyfile;
 pub mod keystore;
 pub mod retry;
 pub mod rpc;
+pub mod wire;
