@@ -4,6 +4,7 @@
 mod durable;
 mod keyfile;
 pub mod keystore;
+pub mod provider;
 pub mod retry;
 pub mod rpc;
 pub mod wire;

@@ -136,6 +136,19 @@ impl Rpc {
         })
     }
 
+    /// The newest height that the application has committed, so that its state can be asked for.
+    ///
+    /// # Errors
+    /// Transient, if the node cannot be reached.
+    pub async fn committed_height(&self) -> Result<Height, Failure> {
+        let info = self
+            .http
+            .abci_info()
+            .await
+            .map_err(|e| self.failed("abci_info", &e))?;
+        Ok(Height(info.last_block_height.value()))
+    }
+
     /// Asks `/abci_query` at a height (`None`: the newest), without a proof.
     ///
     /// # Errors
@@ -239,6 +252,23 @@ impl Rpc {
             .await
             .map_err(|e| self.failed("tx_search", &e))?;
         Ok(answer.txs.into_iter().map(tx_result).collect())
+    }
+
+    /// The oldest blocks (at most 10) whose own events match `key='value'`; needs the node's block
+    /// index.
+    ///
+    /// # Errors
+    /// Transient, if the node cannot be reached or has no index.
+    pub async fn block_search(&self, key: &str, value: &str) -> Result<Vec<Height>, Failure> {
+        let answer = self
+            .http
+            .block_search(SearchQuery::eq(key, value), 1, 10, Order::Ascending)
+            .await
+            .map_err(|e| self.failed("block_search", &e))?;
+        let heights = answer.blocks.iter();
+        Ok(heights
+            .map(|found| Height(found.block.header.height.value()))
+            .collect())
     }
 
     /// The validator set at a height (`None`: the newest).
