@@ -235,6 +235,7 @@ impl Consumer {
             why,
             alarms,
             spawn_time: snapshot.and_then(|s| s.spawn_time),
+            launched_at: snapshot.and_then(|s| s.launched_at),
             height: snapshot.map(|s| s.height),
             opted_in: snapshot.is_some_and(|s| s.opted_in),
             node: self.node.clone(),

@@ -85,6 +85,8 @@ pub struct ConsumerStatus {
     pub alarms: Vec<Alarm>,
     /// When it is to launch.
     pub spawn_time: Option<UnixTime>,
+    /// The provider height of its launch.
+    pub launched_at: Option<Height>,
     /// The height at which all this was read.
     pub height: Option<Height>,
     /// Whether our validator is opted in.
