@@ -102,35 +102,33 @@ pub(crate) fn of_data_alone(consumer_id: ConsumerId) -> NodeStatus {
 fn life(state: &ContainerState) -> Life {
     use ContainerStateStatusEnum as Status;
     match state.status {
-        Some(Status::CREATED | Status::EXITED | Status::DEAD) => Life::Ended,
+        Some(Status::CREATED | Status::EXITED | Status::REMOVING | Status::DEAD) => Life::Ended,
         _ => Life::Alive,
     }
 }
 
-/// An exit code of 0, 137 or 143 is how a stop ends a node: by itself, by force, by the signal.
-///
-/// A node that ends so without a stop is not seen here: its restart policy starts it again.
+/// The restart policy starts every node that ends by itself again, so one that stays ended was
+/// stopped, whatever its exit code; only an error says that the engine could not start it.
 fn node_state(state: &ContainerState, restarts: i64) -> NodeState {
     use ContainerStateStatusEnum as Status;
-    let code = state.exit_code.unwrap_or(0);
-    let out_of_memory = state.oom_killed == Some(true);
     let error = state.error.as_deref().unwrap_or_default();
-    let ended = || {
-        let memory = if out_of_memory { ", out of memory" } else { "" };
-        let reason = if error.is_empty() { "" } else { ": " };
-        format!("exit code {code}{memory}, restarted {restarts} times{reason}{error}")
-    };
     match state.status {
         Some(Status::RUNNING | Status::STOPPING) => NodeState::Running,
         Some(Status::PAUSED) => NodeState::Failing("paused; docker unpause resumes it".into()),
-        Some(Status::CREATED) if error.is_empty() => NodeState::Stopped,
-        Some(Status::EXITED)
-            if matches!(code, 0 | 137 | 143) && !out_of_memory && error.is_empty() =>
-        {
+        Some(Status::CREATED | Status::EXITED | Status::REMOVING) if error.is_empty() => {
             NodeState::Stopped
         }
-        Some(Status::REMOVING) => NodeState::Stopped,
-        _ => NodeState::Failing(ended()),
+        _ => {
+            let code = state.exit_code.unwrap_or(0);
+            let memory = match state.oom_killed {
+                Some(true) => ", out of memory",
+                _ => "",
+            };
+            let reason = if error.is_empty() { "" } else { ": " };
+            NodeState::Failing(format!(
+                "exit code {code}{memory}, restarted {restarts} times{reason}{error}"
+            ))
+        }
     }
 }
 
@@ -149,11 +147,9 @@ mod tests {
     #[test]
     fn a_stop_is_not_a_failure_and_a_crash_is() {
         use ContainerStateStatusEnum as Status;
-        for code in [0, 137, 143] {
-            assert_eq!(
-                node_state(&state(Status::EXITED, code), 0),
-                NodeState::Stopped
-            );
+        for code in [0, 3, 137] {
+            let ended = state(Status::EXITED, code);
+            assert_eq!(node_state(&ended, 0), NodeState::Stopped);
         }
         let crash = node_state(&state(Status::RESTARTING, 2), 5);
         assert_eq!(
@@ -161,12 +157,11 @@ mod tests {
             NodeState::Failing("exit code 2, restarted 5 times".into())
         );
         assert_eq!(life(&state(Status::RESTARTING, 2)), Life::Alive);
-        let killed = ContainerState {
-            oom_killed: Some(true),
-            ..state(Status::EXITED, 137)
+        let refused = ContainerState {
+            error: Some("port in use".into()),
+            ..state(Status::CREATED, 128)
         };
-        assert!(
-            matches!(node_state(&killed, 0), NodeState::Failing(text) if text.contains("out of memory"))
-        );
+        let text = "exit code 128, restarted 0 times: port in use";
+        assert_eq!(node_state(&refused, 0), NodeState::Failing(text.into()));
     }
 }

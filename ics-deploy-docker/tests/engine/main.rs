@@ -1,0 +1,46 @@
+//! The deployer against a real engine: `$DOCKER_HOST` (`unix://..`), else the default socket.
+
+mod apply;
+mod check;
+mod home;
+mod removal;
+mod signer;
+mod world;
+
+use ics_core::deploy::{NodeSigner, NodeStatus};
+use ics_core::node::NodeSpec;
+
+use crate::world::{World, eventually};
+
+fn signer_path(spec: &NodeSpec, file: &str) -> String {
+    let folder = spec.signer_folder().expect("the spec has a key");
+    format!("{folder}/{file}")
+}
+
+fn key_path(spec: &NodeSpec) -> String {
+    signer_path(spec, "priv_validator_key.json")
+}
+
+fn state_path(spec: &NodeSpec) -> String {
+    signer_path(spec, "priv_validator_state.json")
+}
+
+fn signs(spec: &NodeSpec) -> NodeSigner {
+    NodeSigner::Key(spec.consensus_key.expect("the spec has a key").public_key)
+}
+
+fn withheld(status: &NodeStatus) -> &str {
+    match &status.signer {
+        NodeSigner::Withheld(reason) => reason,
+        other => panic!("not withheld but {other:?}"),
+    }
+}
+
+/// Waits until a file of the node's home is what `wanted` says; `None`: there is none.
+async fn wait_for_file(world: &World, path: &str, wanted: impl Fn(Option<&str>) -> bool) {
+    eventually(path, async || {
+        let found = world.file(path).await;
+        wanted(found.as_ref().map(|it| it.text.as_str())).then_some(())
+    })
+    .await;
+}
