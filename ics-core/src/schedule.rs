@@ -36,7 +36,7 @@ pub(crate) const DELETION_BLOCKS: u64 = 10;
 /// How long an answer to a query may take.
 pub(crate) const QUERY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long any other action may take.
-pub(crate) const ACTION_DEADLINE: Duration = Duration::from_secs(300);
+pub(crate) const ACTION_DEADLINE: Duration = Duration::from_secs(600);
 
 /// How long to wait between two looks at a consumer that has been due for `since`.
 pub(crate) fn poll(since: Duration) -> Duration {

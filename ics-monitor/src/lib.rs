@@ -1,10 +1,16 @@
 //! Follows an ICS provider chain and runs consumer nodes for one validator.
 #![forbid(unsafe_code)]
 
+pub mod account;
+pub mod config;
 mod durable;
+pub mod feed;
 mod keyfile;
 pub mod keystore;
+pub mod overrides;
+pub mod owner;
 pub mod provider;
 pub mod retry;
 pub mod rpc;
+pub mod tx;
 pub mod wire;
