@@ -1,0 +1,167 @@
+//! What a sender asks the chain: its account, its balance, what a transaction would use.
+
+use cosmrs::proto::cosmos::auth::v1beta1::{
+    BaseAccount, QueryAccountRequest, QueryAccountResponse,
+};
+use cosmrs::proto::cosmos::bank::v1beta1::{QueryBalanceRequest, QueryBalanceResponse};
+use cosmrs::proto::cosmos::tx::v1beta1::{SimulateRequest, SimulateResponse};
+use ics_core::failure::Failure;
+use ics_core::time::Height;
+use prost::Message;
+
+use super::error::TxError;
+use crate::rpc::{QueryAnswer, Rpc};
+
+/// The SDK's `ErrKeyNotFound`, which a query's `NotFound` becomes (`baseapp/abci.go`).
+const NOT_FOUND: u32 = 22;
+
+/// An account as a block left it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seat {
+    /// Its number on this chain, part of what is signed.
+    pub(super) number: u64,
+    /// The sequence number that its next transaction must have.
+    pub(super) sequence: u64,
+    /// The block.
+    pub(super) height: Height,
+}
+
+/// The part that every vesting account has (`cosmos/vesting/v1beta1/vesting.proto`: field 1 of
+/// each is the `BaseVestingAccount`, and field 1 of that the `BaseAccount`).
+#[derive(Clone, PartialEq, Message)]
+struct VestingAccount {
+    #[prost(message, optional, tag = "1")]
+    base_vesting_account: Option<BaseVestingAccount>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct BaseVestingAccount {
+    #[prost(message, optional, tag = "1")]
+    base_account: Option<BaseAccount>,
+}
+
+/// Reads an account.
+///
+/// # Errors
+/// A permanent failure if the chain has no such account or one that cannot sign alone.
+pub(super) async fn account(rpc: &Rpc, address: &str) -> Result<Seat, Failure> {
+    const PATH: &str = "/cosmos.auth.v1beta1.Query/Account";
+    let request = QueryAccountRequest {
+        address: address.to_owned(),
+    };
+    let answer = rpc.abci_query(PATH, request.encode_to_vec(), None).await?;
+    if answer.code == NOT_FOUND {
+        return Err(Failure::permanent(format!(
+            "{}: the account {address} is not on this chain yet: send it some coins",
+            rpc.url()
+        )));
+    }
+    let height = answer.height;
+    let response: QueryAccountResponse = decoded(rpc, PATH, answer)?;
+    let any = response.account.unwrap_or_default();
+    let base = match any.type_url.as_str() {
+        "/cosmos.auth.v1beta1.BaseAccount" => BaseAccount::decode(&*any.value).ok(),
+        "/cosmos.vesting.v1beta1.BaseVestingAccount" => BaseVestingAccount::decode(&*any.value)
+            .ok()
+            .and_then(|account| account.base_account),
+        url if url.starts_with("/cosmos.vesting.v1beta1.") => VestingAccount::decode(&*any.value)
+            .ok()
+            .and_then(|account| account.base_vesting_account?.base_account),
+        _ => None,
+    };
+    let base = base.ok_or_else(|| {
+        Failure::permanent(format!(
+            "{}: the account {address} is a {:?}, not one that a mnemonic signs for: use another account",
+            rpc.url(),
+            any.type_url
+        ))
+    })?;
+    Ok(Seat {
+        number: base.account_number,
+        sequence: base.sequence,
+        height,
+    })
+}
+
+/// Reads how much of a coin an address has.
+pub(super) async fn balance(rpc: &Rpc, address: &str, denom: &str) -> Result<u128, Failure> {
+    const PATH: &str = "/cosmos.bank.v1beta1.Query/Balance";
+    let request = QueryBalanceRequest {
+        address: address.to_owned(),
+        denom: denom.to_owned(),
+    };
+    let answer = rpc.abci_query(PATH, request.encode_to_vec(), None).await?;
+    let response: QueryBalanceResponse = decoded(rpc, PATH, answer)?;
+    let amount = response.balance.unwrap_or_default().amount;
+    match amount.as_str() {
+        "" => Ok(0),
+        // The SDK's integers have 256 bits; more than 128 is enough for anything.
+        digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            Ok(digits.parse().unwrap_or(u128::MAX))
+        }
+        other => Err(unreadable(rpc, PATH, &format!("the amount {other:?}"))),
+    }
+}
+
+/// Returns the gas that a transaction would use on top of the mempool's state.
+///
+/// # Errors
+/// [`TxError::Rejected`] if the chain would refuse it.
+pub(super) async fn simulate(rpc: &Rpc, address: &str, tx_bytes: Vec<u8>) -> Result<u64, TxError> {
+    const PATH: &str = "/cosmos.tx.v1beta1.Service/Simulate";
+    let request = SimulateRequest {
+        tx_bytes: tx_bytes.clone(),
+        ..SimulateRequest::default()
+    };
+    let answer = rpc.abci_query(PATH, request.encode_to_vec(), None).await?;
+    if answer.code != 0 {
+        return Err(refusal(rpc, address, tx_bytes, answer).await);
+    }
+    let response: SimulateResponse = decoded(rpc, PATH, answer)?;
+    match response.gas_info {
+        Some(gas) => Ok(gas.gas_used),
+        None => Err(unreadable(rpc, PATH, "no gas_info").into()),
+    }
+}
+
+/// Why a simulation failed.
+///
+/// The gRPC service replaces the application's code by that of "unknown request" (6); the older
+/// `/app/simulate` keeps it (`handleQueryApp` in `baseapp/abci.go`), so it is asked for the code.
+async fn refusal(rpc: &Rpc, address: &str, tx_bytes: Vec<u8>, first: QueryAnswer) -> TxError {
+    let rejected = |answer: QueryAnswer| {
+        let address = address.to_owned();
+        TxError::rejected(answer.codespace, answer.code, &answer.log, None, address)
+    };
+    match rpc.abci_query("/app/simulate", tx_bytes, None).await {
+        Err(failure) => failure.into(),
+        Ok(answer) if answer.code == 0 => Failure::transient(format!(
+            "{}: a simulation failed and then succeeded: {}",
+            rpc.url(),
+            rejected(first)
+        ))
+        .into(),
+        Ok(answer) if answer.log.contains("unknown query") => rejected(first),
+        Ok(answer) => rejected(answer),
+    }
+}
+
+fn decoded<T: Message + Default>(rpc: &Rpc, path: &str, answer: QueryAnswer) -> Result<T, Failure> {
+    if answer.code != 0 {
+        return Err(Failure::transient(format!(
+            "{}: {path}: {} code {}: {:?}",
+            rpc.url(),
+            answer.codespace,
+            answer.code,
+            answer.log
+        )));
+    }
+    T::decode(&*answer.value).map_err(|e| unreadable(rpc, path, &e.to_string()))
+}
+
+fn unreadable(rpc: &Rpc, path: &str, what: &str) -> Failure {
+    Failure::permanent(format!(
+        "{}: {path}: the answer cannot be read: {what}; check that this is a node of the provider chain",
+        rpc.url()
+    ))
+}
