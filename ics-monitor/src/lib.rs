@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod artifacts;
 pub mod config;
 mod durable;
 pub mod feed;
