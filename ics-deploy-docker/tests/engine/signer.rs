@@ -1,12 +1,14 @@
 //! One signer per key, whatever happens to volume, state and key store.
 
+use std::time::Duration;
+
 use ics_core::artifact::ArtifactRef;
 use ics_core::deploy::{Deployer as _, NodeSigner, NodeState};
 use ics_core::failure::FailureKind;
 use ics_core::keystore::StorageId;
 use ics_core::node::NodeSpec;
 
-use crate::world::{CONSUMER, Held, World, run_first};
+use crate::world::{CONSUMER, Held, World, eventually, run_first};
 use crate::{key_path, signs, state_path, wait_for_file, withheld};
 
 #[tokio::test]
@@ -145,4 +147,25 @@ async fn a_full_node_has_no_signer_folder() {
     assert_eq!(status.signer, NodeSigner::None);
     assert_eq!(world.file("signers").await, None);
     world.deployer.delete(CONSUMER).await.expect("deleted");
+}
+
+#[tokio::test]
+async fn an_apply_cut_off_anywhere_ends_with_one_signing_node() {
+    for millis in [2, 10, 25, 50, 80, 120, 180, 260, 400] {
+        let world = World::new().await;
+        let spec = world.spec();
+        let cut = Duration::from_millis(millis);
+        // Either end of the race is a point at which a monitor may die.
+        tokio::time::timeout(cut, world.deployer.apply(&spec))
+            .await
+            .ok();
+        let status = eventually("an apply after the cut", async || {
+            // The engine may still be busy with what was asked of it before.
+            world.deployer.apply(&spec).await.ok()
+        })
+        .await;
+        assert_eq!(status.signer, signs(&spec), "cut after {millis} ms");
+        assert_eq!(status.state, NodeState::Running, "cut after {millis} ms");
+        assert_eq!(world.running().await, 1, "cut after {millis} ms");
+    }
 }
