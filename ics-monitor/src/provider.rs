@@ -108,6 +108,12 @@ impl Provider {
         Self { prefixes, ..self }
     }
 
+    /// The node that is asked.
+    #[must_use]
+    pub fn rpc(&self) -> &Rpc {
+        &self.rpc
+    }
+
     /// The prefixes of the provider's addresses.
     #[must_use]
     pub fn prefixes(&self) -> &Prefixes {
