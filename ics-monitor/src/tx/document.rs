@@ -128,3 +128,67 @@ impl Draft<'_> {
         .encode_to_vec()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn account() -> Account {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("mnemonic");
+        fs::write(&path, format!("{}about", "abandon ".repeat(11))).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("changed");
+        Account::from_mnemonic_file(&path, "cosmos").expect("an account")
+    }
+
+    fn parts(bytes: &[u8]) -> (TxBody, AuthInfo, Vec<Vec<u8>>) {
+        let raw = TxRaw::decode(bytes).expect("a transaction");
+        (
+            TxBody::decode(&*raw.body_bytes).expect("a body"),
+            AuthInfo::decode(&*raw.auth_info_bytes).expect("signers and fee"),
+            raw.signatures,
+        )
+    }
+
+    #[test]
+    fn what_is_signed_is_what_was_simulated_with_its_cost() {
+        let messages = [Message {
+            type_url: "/a.B",
+            value: vec![1, 2],
+        }];
+        let draft = Draft {
+            messages: &messages,
+            memo: "memo",
+            timeout_height: Height(99),
+            sequence: 5,
+        };
+        let account = account();
+        let cost = |fee| Cost {
+            gas_limit: 1000,
+            fee,
+            denom: "stake",
+        };
+        let sign = |fee| {
+            draft
+                .sign(&account, 7, "provider-1", &cost(fee))
+                .expect("signed")
+        };
+        let (simulated, free, signatures) = parts(&draft.unsigned(&account));
+        assert_eq!(signatures, [Vec::<u8>::new()]);
+        let signed = sign(25);
+        assert_eq!(signed.hash, *Sha256::digest(&signed.bytes));
+        let (body, paid, signatures) = parts(&signed.bytes);
+        assert_eq!(signatures[0].len(), 64);
+        assert_eq!(body, simulated);
+        assert_eq!((body.timeout_height, body.memo.as_str()), (99, "memo"));
+        assert_eq!(body.messages[0].value, [1, 2]);
+        assert_eq!(paid.signer_infos, free.signer_infos);
+        assert_eq!(paid.signer_infos[0].sequence, 5);
+        let fee = paid.fee.expect("a fee");
+        assert_eq!((fee.gas_limit, fee.amount[0].amount.as_str()), (1000, "25"));
+        let (_, nothing, _) = parts(&sign(0).bytes);
+        assert!(nothing.fee.expect("a fee").amount.is_empty());
+    }
+}

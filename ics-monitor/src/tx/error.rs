@@ -6,7 +6,7 @@ use ics_core::failure::{Failure, FailureKind};
 use ics_core::time::Height;
 
 /// The codespace of the SDK's own error codes.
-pub(super) const SDK: &str = "sdk";
+const SDK: &str = "sdk";
 
 /// The code of a transaction signed for another sequence number than the account's next.
 ///
@@ -143,14 +143,14 @@ fn cure(codespace: &str, code: u32) -> Option<(FailureKind, &'static str)> {
         30 => (Transient, "it came too late and may be sent again"),
         WRONG_SEQUENCE => (
             Transient,
-            "something else sends from this account at the same time",
+            "another transaction of the account is not yet in a block: wait for it",
         ),
         _ => return None,
     })
 }
 
 /// A text of the chain without line ends and control characters, cut to [`LOG_LEN`] characters.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut line: String = plain.take(LOG_LEN).collect();
     if text.chars().nth(LOG_LEN).is_some() {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::document::Signed;
 use super::error::TxError;
-use super::query;
+use super::query::{self, Seat};
 use super::{Included, Sender};
 use crate::retry::Backoff;
 use crate::rpc::TxResult;
@@ -23,6 +23,7 @@ const HAND_IN_AGAIN: Duration = Duration::from_secs(3);
 const INDEX_LAG: u64 = 2;
 
 /// What is known of a transaction that is not seen in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// It will never be in a block.
     Never,
@@ -64,27 +65,15 @@ impl Sender {
         }
     }
 
-    /// Judges a transaction that a lookup has just not found, by the account's sequence number.
-    ///
-    /// `sequence_taken` keeps the first height at which the number was seen used.
+    /// Judges a transaction that a lookup has just not found.
     async fn fate(&self, signed: &Signed, sequence_taken: &mut Option<Height>) -> Fate {
-        let seat = match query::account(&self.rpc, &self.account.address_text()).await {
-            Ok(seat) => seat,
+        match query::account(&self.rpc, &self.account.address_text()).await {
+            Ok(seat) => judge(seat, signed, sequence_taken),
             Err(failure) => {
                 tracing::debug!(%failure, "cannot read the account");
-                return Fate::Waiting;
+                Fate::Waiting
             }
-        };
-        if seat.sequence > signed.sequence {
-            let since = *sequence_taken.get_or_insert(seat.height);
-            if seat.height.0 >= since.0.saturating_add(INDEX_LAG) {
-                return Fate::Unknown;
-            }
-        } else if seat.height >= signed.timeout_height {
-            // The state after the last block that it could be in: the number is still unused.
-            return Fate::Never;
         }
-        Fate::Waiting
     }
 
     fn verdict(&self, signed: &Signed, result: TxResult) -> Result<Included, TxError> {
@@ -107,10 +96,70 @@ impl Sender {
     }
 }
 
+/// Judges by the account's sequence number; `sequence_taken` keeps where it was first seen used.
+fn judge(seat: Seat, signed: &Signed, sequence_taken: &mut Option<Height>) -> Fate {
+    if seat.sequence > signed.sequence {
+        let since = *sequence_taken.get_or_insert(seat.height);
+        if seat.height.0 >= since.0.saturating_add(INDEX_LAG) {
+            return Fate::Unknown;
+        }
+    } else if seat.height >= signed.timeout_height {
+        // The state after the last block that it could be in: the number is still unused.
+        return Fate::Never;
+    }
+    Fate::Waiting
+}
+
 fn never(signed: &Signed) -> Failure {
     Failure::transient(format!(
         "transaction {} was not included in a block up to {}, its last; it may be sent again",
         hex::encode_upper(signed.hash),
         signed.timeout_height
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Judges a transaction with sequence 5 and timeout height 100 by (sequence, height) in turn.
+    fn fates(seats: &[(u64, u64)]) -> Vec<Fate> {
+        let signed = Signed {
+            bytes: Vec::new(),
+            hash: [0; 32],
+            sequence: 5,
+            timeout_height: Height(100),
+        };
+        let mut taken = None;
+        let seats = seats.iter().map(|(sequence, height)| Seat {
+            number: 1,
+            sequence: *sequence,
+            height: Height(*height),
+        });
+        seats.map(|seat| judge(seat, &signed, &mut taken)).collect()
+    }
+
+    #[test]
+    fn an_unused_number_after_the_last_block_proves_that_it_never_comes() {
+        use Fate::{Never, Waiting};
+        assert_eq!(
+            fates(&[(5, 80), (5, 99), (5, 100)]),
+            [Waiting, Waiting, Never]
+        );
+        // A node behind, asked after one that is not, proves nothing.
+        assert_eq!(fates(&[(4, 99)]), [Waiting]);
+    }
+
+    #[test]
+    fn a_used_number_leaves_the_index_two_blocks_and_then_proves_nothing() {
+        use Fate::{Unknown, Waiting};
+        assert_eq!(
+            fates(&[(6, 90), (6, 91), (7, 92)]),
+            [Waiting, Waiting, Unknown]
+        );
+        assert_eq!(
+            fates(&[(6, 100), (6, 101), (6, 102)]),
+            [Waiting, Waiting, Unknown]
+        );
+    }
 }

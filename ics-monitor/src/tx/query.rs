@@ -1,5 +1,6 @@
 //! What a sender asks the chain: its account, its balance, what a transaction would use.
 
+use cosmrs::proto::Any;
 use cosmrs::proto::cosmos::auth::v1beta1::{
     BaseAccount, QueryAccountRequest, QueryAccountResponse,
 };
@@ -9,7 +10,7 @@ use ics_core::failure::Failure;
 use ics_core::time::Height;
 use prost::Message;
 
-use super::error::TxError;
+use super::error::{TxError, one_line};
 use crate::rpc::{QueryAnswer, Rpc};
 
 /// The SDK's `ErrKeyNotFound`, which a query's `NotFound` becomes (`baseapp/abci.go`).
@@ -56,20 +57,17 @@ pub(super) async fn account(rpc: &Rpc, address: &str) -> Result<Seat, Failure> {
             rpc.url()
         )));
     }
+    if answer.log.contains("bech32 prefix") {
+        return Err(Failure::permanent(format!(
+            "{}: {address} is no address of this chain: {}; correct the address prefix",
+            rpc.url(),
+            one_line(&answer.log)
+        )));
+    }
     let height = answer.height;
     let response: QueryAccountResponse = decoded(rpc, PATH, answer)?;
     let any = response.account.unwrap_or_default();
-    let base = match any.type_url.as_str() {
-        "/cosmos.auth.v1beta1.BaseAccount" => BaseAccount::decode(&*any.value).ok(),
-        "/cosmos.vesting.v1beta1.BaseVestingAccount" => BaseVestingAccount::decode(&*any.value)
-            .ok()
-            .and_then(|account| account.base_account),
-        url if url.starts_with("/cosmos.vesting.v1beta1.") => VestingAccount::decode(&*any.value)
-            .ok()
-            .and_then(|account| account.base_vesting_account?.base_account),
-        _ => None,
-    };
-    let base = base.ok_or_else(|| {
+    let base = base_account(&any).ok_or_else(|| {
         Failure::permanent(format!(
             "{}: the account {address} is a {:?}, not one that a mnemonic signs for: use another account",
             rpc.url(),
@@ -81,6 +79,21 @@ pub(super) async fn account(rpc: &Rpc, address: &str) -> Result<Seat, Failure> {
         sequence: base.sequence,
         height,
     })
+}
+
+/// The account inside one of the types that a single key signs for.
+fn base_account(any: &Any) -> Option<BaseAccount> {
+    match any.type_url.as_str() {
+        "/cosmos.auth.v1beta1.BaseAccount" => BaseAccount::decode(&*any.value).ok(),
+        "/cosmos.vesting.v1beta1.BaseVestingAccount" => {
+            BaseVestingAccount::decode(&*any.value).ok()?.base_account
+        }
+        url if url.starts_with("/cosmos.vesting.v1beta1.") => {
+            let account = VestingAccount::decode(&*any.value).ok()?;
+            account.base_vesting_account?.base_account
+        }
+        _ => None,
+    }
 }
 
 /// Reads how much of a coin an address has.
@@ -149,11 +162,11 @@ async fn refusal(rpc: &Rpc, address: &str, tx_bytes: Vec<u8>, first: QueryAnswer
 fn decoded<T: Message + Default>(rpc: &Rpc, path: &str, answer: QueryAnswer) -> Result<T, Failure> {
     if answer.code != 0 {
         return Err(Failure::transient(format!(
-            "{}: {path}: {} code {}: {:?}",
+            "{}: {path}: {} code {}: {}",
             rpc.url(),
             answer.codespace,
             answer.code,
-            answer.log
+            one_line(&answer.log)
         )));
     }
     T::decode(&*answer.value).map_err(|e| unreadable(rpc, path, &e.to_string()))
@@ -164,4 +177,67 @@ fn unreadable(rpc: &Rpc, path: &str, what: &str) -> Failure {
         "{}: {path}: the answer cannot be read: {what}; check that this is a node of the provider chain",
         rpc.url()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cosmrs::proto::cosmos::auth::v1beta1::ModuleAccount;
+    use cosmrs::proto::cosmos::vesting::v1beta1 as vesting;
+
+    #[test]
+    fn the_account_is_found_in_every_type_that_one_key_signs_for() {
+        let base = BaseAccount {
+            account_number: 7,
+            sequence: 9,
+            ..BaseAccount::default()
+        };
+        let base_vesting = vesting::BaseVestingAccount {
+            base_account: Some(base.clone()),
+            end_time: 5,
+            ..vesting::BaseVestingAccount::default()
+        };
+        let continuous = vesting::ContinuousVestingAccount {
+            base_vesting_account: Some(base_vesting.clone()),
+            start_time: 3,
+        };
+        let periodic = vesting::PeriodicVestingAccount {
+            base_vesting_account: Some(base_vesting.clone()),
+            vesting_periods: vec![vesting::Period::default()],
+            ..vesting::PeriodicVestingAccount::default()
+        };
+        let found = |url: &str, value: Vec<u8>| {
+            base_account(&Any {
+                type_url: url.to_owned(),
+                value,
+            })
+        };
+        for (url, value) in [
+            ("/cosmos.auth.v1beta1.BaseAccount", base.encode_to_vec()),
+            (
+                "/cosmos.vesting.v1beta1.BaseVestingAccount",
+                base_vesting.encode_to_vec(),
+            ),
+            (
+                "/cosmos.vesting.v1beta1.ContinuousVestingAccount",
+                continuous.encode_to_vec(),
+            ),
+            (
+                "/cosmos.vesting.v1beta1.PeriodicVestingAccount",
+                periodic.encode_to_vec(),
+            ),
+        ] {
+            assert_eq!(found(url, value), Some(base.clone()), "{url}");
+        }
+        let module = ModuleAccount {
+            base_account: Some(base),
+            ..ModuleAccount::default()
+        };
+        assert_eq!(
+            found("/cosmos.auth.v1beta1.ModuleAccount", module.encode_to_vec()),
+            None
+        );
+        assert_eq!(found("/cosmos.auth.v1beta1.BaseAccount", vec![0xff]), None);
+        assert_eq!(found("", Vec::new()), None);
+    }
 }
