@@ -105,7 +105,9 @@ impl Refusal {
             22 => Self::Absent,
             18 if says("cannot retrieve chain id for consumer id") => Self::Absent,
             38 => Self::Pruned,
-            4 | 6 | 18 => Self::Invalid,
+            4 | 18 => Self::Invalid,
+            // The rest of 6 is what the SDK has no code for, internal errors among it.
+            6 if says("unknown query path") => Self::Invalid,
             _ => Self::Unclear,
         }
     }
@@ -172,6 +174,7 @@ mod tests {
         assert_eq!(refused("sdk", 38, pruned), Err(Permanent));
         assert_eq!(refused("sdk", 18, pruned), Err(Permanent));
         assert_eq!(refused("sdk", 6, "unknown query path"), Err(Permanent));
+        assert_eq!(refused("sdk", 6, "rpc error: code = Internal"), Err(Transient));
         assert_eq!(refused("undefined", 1, "internal error"), Err(Transient));
     }
 
