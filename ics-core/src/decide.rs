@@ -249,7 +249,7 @@ impl Case<'_> {
             return Plan::new(Stage::Watching, why).alarm(self.nothing_to_run());
         };
         if self.snapshot.phase != Phase::Registered
-            && let Some(plan) = self.not_ready(run, &why)
+            && let Some(plan) = self.not_ready(&run, &why)
         {
             return plan;
         }
@@ -349,7 +349,7 @@ impl Case<'_> {
             return plan.alarm(self.nothing_to_run());
         };
         // The same checks as before the opt-in: what has come to be missing is told in time.
-        let check = self.check(run);
+        let check = self.check(&run);
         match &self.consumer.readiness {
             Some(ready) if ready.check == check => {
                 let holds = ready.at + schedule::READY;
@@ -459,7 +459,7 @@ impl Case<'_> {
             );
             return Plan::new(Stage::Running, "kept as it is").alarm(Alarm::critical(text));
         }
-        self.apply(run, genesis)
+        self.apply(&run, genesis)
     }
 
     fn apply(&self, run: &Run, genesis: ArtifactRef) -> Plan {

@@ -89,7 +89,7 @@ pub struct Run {
 /// Where a pre-CCV genesis comes from, and how it is known to be the right one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GenesisSource {
-    /// The path of the file; the operator's word.
+    /// The path of the file; the operator's word. `{consumer_id}` in it stands for the number.
     pub path: String,
     /// Its SHA-256; `None`: that in the consumer's `genesis_hash`.
     pub sha256: Option<Digest>,
@@ -150,11 +150,26 @@ impl Policy {
 
     /// What to run for a consumer: the first matching rule that says so, even a denying one.
     #[must_use]
-    pub fn run_for(&self, snapshot: &Snapshot) -> Option<&Run> {
-        self.rules
+    pub fn run_for(&self, snapshot: &Snapshot) -> Option<Run> {
+        let matching = self
+            .rules
             .iter()
-            .filter(|rule| rule.matches.holds(snapshot))
-            .find_map(|rule| rule.run.as_ref())
+            .filter(|rule| rule.matches.holds(snapshot));
+        let run = matching.filter_map(|rule| rule.run.clone()).next()?;
+        Some(Run {
+            genesis: run.genesis.of_consumer(snapshot.consumer_id),
+            ..run
+        })
+    }
+}
+
+impl GenesisSource {
+    /// The source for one consumer: `{consumer_id}` in the path becomes its number.
+    fn of_consumer(self, id: ConsumerId) -> Self {
+        Self {
+            path: self.path.replace("{consumer_id}", &id.to_string()),
+            ..self
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 mod rules;
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -320,7 +320,7 @@ impl File {
             rpc_address: self
                 .docker
                 .rpc_address
-                .unwrap_or(IpAddr::from([127, 0, 0, 1])),
+                .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         })
     }
 

@@ -14,14 +14,17 @@ pub mod engine;
 mod error;
 mod genesis;
 pub mod image;
+pub mod leftovers;
 pub mod monitor;
 mod node;
 pub mod owner;
 pub mod ports;
 pub mod process;
+pub mod program;
 pub mod provider;
 pub mod rpc;
 pub mod wait;
+pub mod world;
 
 pub use daemons::Daemons;
 pub use error::Error;

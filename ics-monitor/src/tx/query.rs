@@ -5,7 +5,6 @@ use cosmrs::proto::cosmos::auth::v1beta1::{
     BaseAccount, QueryAccountRequest, QueryAccountResponse,
 };
 use cosmrs::proto::cosmos::bank::v1beta1::{QueryBalanceRequest, QueryBalanceResponse};
-use cosmrs::proto::cosmos::tx::v1beta1::{SimulateRequest, SimulateResponse};
 use ics_core::failure::Failure;
 use ics_core::time::Height;
 use prost::Message;
@@ -118,45 +117,31 @@ pub(super) async fn balance(rpc: &Rpc, address: &str, denom: &str) -> Result<u12
 
 /// Returns the gas that a transaction would use on top of the mempool's state.
 ///
+/// Asks `/app/simulate` (`handleQueryApp` in the SDK's `baseapp/abci.go`): it is there even where
+/// gRPC and REST are off, and unlike the gRPC service it keeps the application's error codes.
+///
 /// # Errors
 /// [`TxError::Rejected`] if the chain would refuse it.
 pub(super) async fn simulate(rpc: &Rpc, address: &str, tx_bytes: Vec<u8>) -> Result<u64, TxError> {
-    const PATH: &str = "/cosmos.tx.v1beta1.Service/Simulate";
-    let request = SimulateRequest {
-        tx_bytes: tx_bytes.clone(),
-        ..SimulateRequest::default()
-    };
-    let answer = rpc.abci_query(PATH, request.encode_to_vec(), None).await?;
+    const PATH: &str = "/app/simulate";
+    let answer = rpc.abci_query(PATH, tx_bytes, None).await?;
     if answer.code != 0 {
-        return Err(refusal(rpc, address, tx_bytes, answer).await);
+        let (codespace, log) = (answer.codespace, &answer.log);
+        return Err(TxError::rejected(
+            codespace,
+            answer.code,
+            log,
+            None,
+            address.to_owned(),
+        ));
     }
-    let response: SimulateResponse = decoded(rpc, PATH, answer)?;
-    match response.gas_info {
-        Some(gas) => Ok(gas.gas_used),
-        None => Err(unreadable(rpc, PATH, "no gas_info").into()),
-    }
-}
-
-/// Why a simulation failed.
-///
-/// The gRPC service replaces the application's code by that of "unknown request" (6); the older
-/// `/app/simulate` keeps it (`handleQueryApp` in `baseapp/abci.go`), so it is asked for the code.
-async fn refusal(rpc: &Rpc, address: &str, tx_bytes: Vec<u8>, first: QueryAnswer) -> TxError {
-    let rejected = |answer: QueryAnswer| {
-        let address = address.to_owned();
-        TxError::rejected(answer.codespace, answer.code, &answer.log, None, address)
-    };
-    match rpc.abci_query("/app/simulate", tx_bytes, None).await {
-        Err(failure) => failure.into(),
-        Ok(answer) if answer.code == 0 => Failure::transient(format!(
-            "{}: a simulation failed and then succeeded: {}",
-            rpc.url(),
-            rejected(first)
-        ))
-        .into(),
-        Ok(answer) if answer.log.contains("unknown query") => rejected(first),
-        Ok(answer) => rejected(answer),
-    }
+    // The JSON form of a protobuf message: 64-bit integers are texts.
+    let response: serde_json::Value =
+        serde_json::from_slice(&answer.value).map_err(|e| unreadable(rpc, PATH, &e.to_string()))?;
+    let gas = response["gas_info"]["gas_used"]
+        .as_str()
+        .and_then(|gas| gas.parse().ok());
+    gas.ok_or_else(|| unreadable(rpc, PATH, "no gas_used").into())
 }
 
 fn decoded<T: Message + Default>(rpc: &Rpc, path: &str, answer: QueryAnswer) -> Result<T, Failure> {

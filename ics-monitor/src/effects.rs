@@ -1,0 +1,305 @@
+//! What the machine's actions do in the world: one executor for each.
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use ics_core::action::{Action, Check, OpId, Outcome, Query, Tx};
+use ics_core::artifact::ArtifactRef;
+use ics_core::deploy::Deployer;
+use ics_core::failure::Failure;
+use ics_core::genesis::{self, Expectation};
+use ics_core::id::ConsumerId;
+use ics_core::keystore::{KeyRef, KeyStore};
+use ics_core::policy::GenesisSource;
+use ics_core::snapshot::LocalValidator;
+use ics_core::time::Height;
+use prost::Message as _;
+
+use crate::artifacts::FileArtifacts;
+use crate::provider::Provider;
+use crate::rpc::Rpc;
+use crate::tx::{Message, Sender};
+use crate::wire::tx::{MsgAssignConsumerKey, MsgOptIn, MsgOptOut};
+
+/// What a monitor works with.
+pub struct Backends {
+    /// The provider chain.
+    pub provider: Provider,
+    /// The validator's account.
+    pub sender: Sender,
+    /// What runs nodes.
+    pub deployer: Arc<dyn Deployer>,
+    /// Where secrets live.
+    pub keys: Arc<dyn KeyStore>,
+    /// Where merged genesis files lie.
+    pub artifacts: Arc<FileArtifacts>,
+    /// Where the RPC of our own nodes is published.
+    pub node_rpc: IpAddr,
+}
+
+/// Gas that an opt-in may need, for the check that the account can pay; about twice what a real
+/// provider simulates for one that carries a key.
+const OPT_IN_GAS: u64 = 250_000;
+
+pub(crate) struct Effects {
+    backends: Backends,
+    local: LocalValidator,
+}
+
+impl Effects {
+    pub(crate) fn new(backends: Backends, local: LocalValidator) -> Self {
+        Self { backends, local }
+    }
+
+    /// Does one action and returns its outcome. A panic in it is a failure of unknown effect.
+    pub(crate) async fn perform(self: Arc<Self>, action: Action) -> Option<(OpId, Outcome)> {
+        let op = op_of(&action)?;
+        let result = AssertUnwindSafe(self.execute(action)).catch_unwind().await;
+        let outcome = match result {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(failure)) => Outcome::Failed(failure),
+            Err(_) => Outcome::Failed(Failure::unknown("an action ended by a panic: see the log")),
+        };
+        Some((op, outcome))
+    }
+
+    async fn execute(&self, action: Action) -> Result<Outcome, Failure> {
+        let deployer = &self.backends.deployer;
+        match action {
+            Action::Apply { spec, .. } => deployer.apply(&spec).await.map(Outcome::Applied),
+            Action::Broadcast { tx, .. } => self.broadcast(tx).await,
+            Action::BuildGenesis {
+                consumer_id,
+                source,
+                expect,
+                height,
+                ..
+            } => self
+                .build_genesis(consumer_id, source, expect, height)
+                .await
+                .map(Outcome::Genesis),
+            Action::CheckReady { check, .. } => self.check(*check).await,
+            Action::Delete { consumer_id, .. } => {
+                deployer.delete(consumer_id).await.map(|()| Outcome::Gone)
+            }
+            Action::ListNodes { .. } => deployer.list().await.map(Outcome::Nodes),
+            // Notices have no op and never get here.
+            Action::Notify(_) => Ok(Outcome::Gone),
+            Action::PrepareKey { consumer_id, .. } => self
+                .backends
+                .keys
+                .prepare(consumer_id)
+                .await
+                .map(Outcome::Key),
+            Action::Query { query, .. } => self.query(query).await,
+            Action::Stop { consumer_id, .. } => {
+                deployer.stop(consumer_id).await.map(|()| Outcome::Gone)
+            }
+        }
+    }
+
+    async fn query(&self, query: Query) -> Result<Outcome, Failure> {
+        let provider = &self.backends.provider;
+        match query {
+            Query::Candidates {
+                consumer_id,
+                created,
+            } => {
+                let created = match created {
+                    Some(height) => Some(height),
+                    None => provider.created_at(consumer_id).await?,
+                };
+                if let Some(height) = created
+                    && let Ok(candidates) = provider.bonded(height).await
+                {
+                    return Ok(Outcome::Candidates {
+                        candidates,
+                        height,
+                        exact: true,
+                    });
+                }
+                let (height, _) = provider.latest().await?;
+                let candidates = provider.bonded(height).await?;
+                Ok(Outcome::Candidates {
+                    candidates,
+                    height,
+                    exact: false,
+                })
+            }
+            Query::Consumer {
+                consumer_id,
+                height,
+            } => {
+                let height = match height {
+                    Some(height) => height,
+                    None => provider.latest().await?.0,
+                };
+                let snapshot = provider.consumer(consumer_id, height, &self.local).await?;
+                Ok(Outcome::Consumer(snapshot.map(Box::new)))
+            }
+            Query::ConsumerSet { rpc_port, .. } => {
+                let address = match self.backends.node_rpc {
+                    any if any.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+                    address => address,
+                };
+                let url = format!("http://{}", std::net::SocketAddr::new(address, rpc_port));
+                let validators = Rpc::new(&url)?.validators(None).await?;
+                let keys = validators
+                    .into_iter()
+                    .map(|validator| validator.public_key)
+                    .collect();
+                Ok(Outcome::ConsumerSet(keys))
+            }
+            Query::Phases => provider.phases().await.map(Outcome::Phases),
+        }
+    }
+
+    async fn broadcast(&self, tx: Tx) -> Result<Outcome, Failure> {
+        let message = self.message(tx);
+        let included = self.backends.sender.send(vec![message], "").await?;
+        Ok(Outcome::Included(included.height))
+    }
+
+    fn message(&self, tx: Tx) -> Message {
+        let operator = self.backends.sender.account().operator_text();
+        let account = self.backends.sender.account().address_text();
+        let chain_id = String::new();
+        let consumer_id = tx.consumer_id().to_string();
+        let key_json = |key: KeyRef| key.public_key.to_sdk_json();
+        match tx {
+            Tx::AssignKey(key) => Message {
+                type_url: MsgAssignConsumerKey::TYPE_URL,
+                value: MsgAssignConsumerKey {
+                    chain_id,
+                    provider_addr: operator,
+                    consumer_key: key_json(key),
+                    signer: account,
+                    consumer_id,
+                }
+                .encode_to_vec(),
+            },
+            Tx::OptIn(key) => Message {
+                type_url: MsgOptIn::TYPE_URL,
+                value: MsgOptIn {
+                    chain_id,
+                    provider_addr: operator,
+                    consumer_key: key_json(key),
+                    signer: account,
+                    consumer_id,
+                }
+                .encode_to_vec(),
+            },
+            Tx::OptOut(_) => Message {
+                type_url: MsgOptOut::TYPE_URL,
+                value: MsgOptOut {
+                    chain_id,
+                    provider_addr: operator,
+                    signer: account,
+                    consumer_id,
+                }
+                .encode_to_vec(),
+            },
+        }
+    }
+
+    /// Checks all that an opt-in depends on; the failure names everything that is missing.
+    async fn check(&self, check: Check) -> Result<Outcome, Failure> {
+        let deployer =
+            self.backends
+                .deployer
+                .check(check.consumer_id, &check.run.program, &check.ports);
+        let key = async {
+            let Some(key) = &check.key else { return Ok(()) };
+            match self.backends.keys.load(key).await? {
+                Some(_) => Ok(()),
+                None => Err(Failure::permanent(format!(
+                    "key {} is assigned, but not in the key store: import it",
+                    key.public_key
+                ))),
+            }
+        };
+        let file = check_file(check.run.genesis.clone(), check.expect.clone());
+        let pay = self.backends.sender.can_pay(OPT_IN_GAS);
+        let (deployer, key, file, pay) = futures::join!(deployer, key, file, pay);
+        let missing: Vec<_> = [deployer, key, file, pay]
+            .into_iter()
+            .filter_map(Result::err)
+            .map(|failure| failure.message)
+            .collect();
+        if missing.is_empty() {
+            Ok(Outcome::Ready)
+        } else {
+            Err(Failure::transient(missing.join("; ")))
+        }
+    }
+
+    async fn build_genesis(
+        &self,
+        consumer_id: ConsumerId,
+        source: GenesisSource,
+        expect: Expectation,
+        height: Height,
+    ) -> Result<ArtifactRef, Failure> {
+        let launch = self.backends.provider.genesis(consumer_id, height).await?;
+        let ccv = serde_json::to_vec(&launch.json).map_err(|e| {
+            Failure::permanent(format!("the launch genesis cannot be written: {e}"))
+        })?;
+        let artifacts = Arc::clone(&self.backends.artifacts);
+        blocking(move || {
+            let file = open(&source)?;
+            artifacts.create(|out| {
+                let found = genesis::merge(file, &ccv, out).map_err(|e| wrong(&source, &e))?;
+                expect
+                    .check(&source, &found)
+                    .map_err(|e| wrong(&source, &e))
+            })
+        })
+        .await
+    }
+}
+
+/// Reads the pre-CCV file through and compares it with what the provider says.
+async fn check_file(source: GenesisSource, expect: Expectation) -> Result<(), Failure> {
+    blocking(move || {
+        let found = genesis::read(open(&source)?).map_err(|e| wrong(&source, &e))?;
+        expect
+            .check(&source, &found)
+            .map_err(|e| wrong(&source, &e))
+    })
+    .await
+}
+
+fn open(source: &GenesisSource) -> Result<File, Failure> {
+    File::open(&source.path).map_err(|e| wrong(source, &e))
+}
+
+fn wrong(source: &GenesisSource, error: &dyn std::fmt::Display) -> Failure {
+    Failure::permanent(format!("pre-CCV genesis {}: {error}", source.path))
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Failure::unknown("work on a file ended by a panic: see the log"))?
+}
+
+fn op_of(action: &Action) -> Option<OpId> {
+    match action {
+        Action::Apply { op, .. }
+        | Action::Broadcast { op, .. }
+        | Action::BuildGenesis { op, .. }
+        | Action::CheckReady { op, .. }
+        | Action::Delete { op, .. }
+        | Action::ListNodes { op }
+        | Action::PrepareKey { op, .. }
+        | Action::Query { op, .. }
+        | Action::Stop { op, .. } => Some(*op),
+        Action::Notify(_) => None,
+    }
+}

@@ -1,0 +1,75 @@
+//! The `ics-monitor` program under test: built from this workspace, asked on its command line.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::Error;
+use crate::command::run;
+
+/// The program, built.
+#[derive(Clone, Debug)]
+pub struct Program {
+    path: PathBuf,
+}
+
+impl Program {
+    /// Builds the program in the profile of this one and returns where it is.
+    ///
+    /// # Errors
+    /// When cargo refuses; the text holds its last lines.
+    pub async fn build() -> Result<Self, Error> {
+        let this = std::env::current_exe()
+            .map_err(|e| Error::Setup(format!("this program does not know its own path: {e}")))?;
+        // target/PROFILE/devnet, or target/PROFILE/deps/TEST-HASH.
+        let mut folder = this.parent().unwrap_or(&this);
+        if folder.ends_with("deps") {
+            folder = folder.parent().unwrap_or(folder);
+        }
+        let mut command = Command::new(env!("CARGO"));
+        command.args([
+            "build",
+            "--quiet",
+            "--package",
+            "ics-monitor",
+            "--bin",
+            "ics-monitor",
+        ]);
+        command.args([
+            "--manifest-path",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"),
+        ]);
+        command
+            .arg("--target-dir")
+            .arg(folder.parent().unwrap_or(folder));
+        if folder.ends_with("release") {
+            command.arg("--release");
+        }
+        run(&mut command).await?;
+        Ok(Self {
+            path: folder.join("ics-monitor"),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs it with these arguments and `--output json`, and returns what it answers.
+    ///
+    /// # Errors
+    /// When it ends with another code than 0, or answers no JSON.
+    pub async fn ask(&self, config: &Path, arguments: &[&str]) -> Result<Value, Error> {
+        let mut command = Command::new(&self.path);
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(config)
+            .args(["--output", "json"]);
+        let output = run(&mut command).await?;
+        serde_json::from_str(&output.stdout)
+            .map_err(|e| Error::Reply(format!("ics-monitor {}: {e}", arguments.join(" "))))
+    }
+}
