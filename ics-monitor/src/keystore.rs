@@ -137,9 +137,10 @@ impl Store {
         for place in [Place::Active, Place::Archived] {
             let folder = store.place(place);
             durable::create_folder(&folder)?;
-            for path in list(&folder)? {
-                if path.is_dir() {
-                    durable::remove_drafts(&path)?;
+            for consumer in folders(&folder)? {
+                durable::remove_drafts(&consumer)?;
+                for key in folders(&consumer)? {
+                    durable::remove_drafts(&key)?;
                 }
             }
         }
@@ -347,6 +348,13 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
         .map_err(|e| durable::failed("read the folder", folder, &e))
+}
+
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    Ok(list(folder)?
+        .into_iter()
+        .filter(|path| path.is_dir())
+        .collect())
 }
 
 fn refuse_readable_by_others(folder: &Path) -> Result<(), Failure> {

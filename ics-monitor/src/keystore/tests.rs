@@ -144,10 +144,12 @@ async fn a_crash_before_the_move_loses_neither_key_nor_state() {
     let half = root.path().join("keys/consumers/7/.draft-x");
     fs::create_dir(&half).expect("made");
     fs::write(half.join(KEY_FILE), "half").expect("written");
+    fs::write(path.join(".draft-y"), "half").expect("written");
     drop(store);
 
     let store = open(root.path());
     assert!(!half.exists());
+    assert!(!path.join(".draft-y").exists());
     assert_eq!(store.prepare(CONSUMER).await, Ok(key));
     store.archive(&key, None).await.expect("archived");
     let kept = files(&root.path().join("keys/archive"));
