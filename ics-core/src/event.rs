@@ -28,7 +28,12 @@ impl Event {
         attributes: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Option<Self> {
         match kind {
-            "timeout" | "ccv_packet" => return Some(Self::MaybeStopped),
+            "timeout" => return Some(Self::MaybeStopped),
+            // Emitted for every acknowledgement; only a refused packet stops its consumer.
+            "ccv_packet" => {
+                let refused = attributes.into_iter().any(|(key, _)| key == "error");
+                return refused.then_some(Self::MaybeStopped);
+            }
             "create_consumer"
             | "update_consumer"
             | "remove_consumer"
@@ -68,6 +73,16 @@ mod tests {
             Event::read("update_consumer", [id, ("reward_denom", "ibc/A")]),
             None
         );
+    }
+
+    #[test]
+    fn only_a_refused_packet_may_have_stopped_a_consumer() {
+        assert_eq!(
+            Event::read("ccv_packet", [("acknowledgement", "AQ==")]),
+            None
+        );
+        let refused = Event::read("ccv_packet", [("error", "ABCI code: 2")]);
+        assert_eq!(refused, Some(Event::MaybeStopped));
     }
 
     #[test]
