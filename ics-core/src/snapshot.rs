@@ -158,6 +158,12 @@ impl Decimal {
         format!("{whole}{places:0<18}").parse().ok().map(Self)
     }
 
+    /// `number` times this, rounded up; `None` if that is too large.
+    #[must_use]
+    pub fn times_rounded_up(self, number: u64) -> Option<u128> {
+        Some(self.0.checked_mul(number.into())?.div_ceil(Self::ONE.0))
+    }
+
     /// The digits of value·10^18.
     #[must_use]
     pub fn to_atto_digits(self) -> String {
@@ -166,9 +172,14 @@ impl Decimal {
 }
 
 impl fmt::Display for Decimal {
-    /// 18 places, as the SDK prints it.
+    /// As few places as say it exactly.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:018}", self.0 / Self::ONE.0, self.0 % Self::ONE.0)
+        let places = format!("{:018}", self.0 % Self::ONE.0);
+        write!(f, "{}", self.0 / Self::ONE.0)?;
+        match places.trim_end_matches('0') {
+            "" => Ok(()),
+            places => write!(f, ".{places}"),
+        }
     }
 }
 
@@ -190,8 +201,12 @@ mod tests {
         );
         assert_eq!(Decimal::parse("1"), Some(Decimal::ONE));
         assert_eq!(
-            Decimal::parse("0.05").map(|d| d.to_string()),
-            Some("0.050000000000000000".into())
+            Decimal::parse("0.050").map(|d| d.to_string()),
+            Some("0.05".into())
+        );
+        assert_eq!(
+            Decimal::parse("10").map(|d| d.to_string()),
+            Some("10".into())
         );
         for bad in ["", ".5", "1.", "-1", "1e3", "0.0000000000000000001", "a"] {
             assert_eq!(Decimal::parse(bad), None, "{bad:?}");

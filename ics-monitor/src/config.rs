@@ -14,6 +14,7 @@ use ics_core::failure::Failure;
 use ics_core::node::NodeSettings;
 use ics_core::policy::Policy;
 use ics_core::select::Share;
+use ics_core::snapshot::Decimal;
 use serde::{Deserialize, Deserializer};
 
 use crate::tx::FeeSettings;
@@ -218,9 +219,8 @@ impl File {
             ))
         })?;
         toml::from_str(&text).map_err(|e| {
-            let line = e
-                .span()
-                .map_or(0, |span| text[..span.start].lines().count().max(1));
+            let before = |end: usize| text.bytes().take(end).filter(|b| *b == b'\n').count();
+            let line = e.span().map_or(1, |span| before(span.start) + 1);
             let message = e.message().lines().next().unwrap_or_default();
             ConfigError::new(format!("{}, line {line}: {message}", path.display()))
         })
@@ -276,10 +276,17 @@ impl File {
             .max_fee
             .ok_or_else(|| ConfigError::missing("tx.max_fee", "max-fee"))?;
         let adjustment = self.tx.gas_adjustment.as_deref().unwrap_or("1.5");
-        let wrong = |key: &'static str| move |e: Failure| ConfigError::new(format!("{key}: {e}"));
         Ok(FeeSettings {
-            gas_price: price.parse().map_err(wrong("tx.gas_price"))?,
-            gas_adjustment: adjustment.parse().map_err(wrong("tx.gas_adjustment"))?,
+            gas_price: price
+                .parse()
+                .map_err(|e: Failure| ConfigError::new(format!("tx.gas_price: {e}")))?,
+            gas_adjustment: Decimal::parse(adjustment)
+                .filter(|adjustment| *adjustment >= Decimal::ONE)
+                .ok_or_else(|| {
+                    ConfigError::new(format!(
+                        "tx.gas_adjustment: {adjustment:?} is not a number from 1 upwards like 1.5"
+                    ))
+                })?,
             max_fee: max_fee.into(),
         })
     }

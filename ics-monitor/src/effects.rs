@@ -10,7 +10,7 @@ use ics_core::action::{Action, Check, OpId, Outcome, Query, Tx};
 use ics_core::artifact::ArtifactRef;
 use ics_core::deploy::Deployer;
 use ics_core::failure::Failure;
-use ics_core::genesis::{self, Expectation};
+use ics_core::genesis::{self, Expectation, GenesisError};
 use ics_core::id::ConsumerId;
 use ics_core::keystore::{KeyRef, KeyStore};
 use ics_core::policy::GenesisSource;
@@ -251,7 +251,7 @@ impl Effects {
         blocking(move || {
             let file = open(&source)?;
             artifacts.create(|out| {
-                let found = genesis::merge(file, &ccv, out).map_err(|e| wrong(&source, &e))?;
+                let found = genesis::merge(file, &ccv, out).map_err(|e| unmerged(&source, &e))?;
                 expect
                     .check(&source, &found)
                     .map_err(|e| wrong(&source, &e))
@@ -274,6 +274,17 @@ async fn check_file(source: GenesisSource, expect: Expectation) -> Result<(), Fa
 
 fn open(source: &GenesisSource) -> Result<File, Failure> {
     File::open(&source.path).map_err(|e| wrong(source, &e))
+}
+
+/// A merge fails by its file or by the disk.
+fn unmerged(source: &GenesisSource, error: &GenesisError) -> Failure {
+    match error {
+        GenesisError::Io(e) => Failure::transient(format!(
+            "merging {}: {e}; is the disk of data_dir full?",
+            source.path
+        )),
+        error => wrong(source, error),
+    }
 }
 
 fn wrong(source: &GenesisSource, error: &dyn std::fmt::Display) -> Failure {

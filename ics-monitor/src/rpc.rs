@@ -297,9 +297,10 @@ impl Rpc {
     }
 
     fn failed(&self, call: &str, error: &tendermint_rpc::Error) -> Failure {
-        // The display of these errors may carry a multi-line backtrace: its first line says it.
+        // These errors print the name of what traced them, and may go on for lines.
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();
+        let line = line.strip_prefix("StringTracer: ").unwrap_or(line);
         Failure::transient(format!("{}: {call}: {line}", self.url))
     }
 }

@@ -24,7 +24,7 @@ use crate::retry::until_deadline;
 use crate::rpc::{RawEvent, Rpc};
 
 pub use self::error::TxError;
-pub use self::fee::{Decimal, FeeSettings, GasPrice};
+pub use self::fee::{FeeSettings, GasPrice};
 
 /// How often a transaction is signed anew because its sequence number was not the next.
 const ATTEMPTS: usize = 4;

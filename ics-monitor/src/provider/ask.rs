@@ -174,7 +174,10 @@ mod tests {
         assert_eq!(refused("sdk", 38, pruned), Err(Permanent));
         assert_eq!(refused("sdk", 18, pruned), Err(Permanent));
         assert_eq!(refused("sdk", 6, "unknown query path"), Err(Permanent));
-        assert_eq!(refused("sdk", 6, "rpc error: code = Internal"), Err(Transient));
+        assert_eq!(
+            refused("sdk", 6, "rpc error: code = Internal"),
+            Err(Transient)
+        );
         assert_eq!(refused("undefined", 1, "internal error"), Err(Transient));
     }
 

@@ -4,55 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ics_core::failure::Failure;
-
-/// One, in units of [`Decimal`].
-const ONE: u128 = 1_000_000_000_000_000_000;
-
-/// A number that is not negative, exact to 18 decimal places like the SDK's `LegacyDec`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Decimal(u128);
-
-impl Decimal {
-    /// Returns `number * self`, rounded up; `None` if that is too large.
-    fn times(self, number: u64) -> Option<u128> {
-        Some(self.0.checked_mul(number.into())?.div_ceil(ONE))
-    }
-}
-
-impl FromStr for Decimal {
-    type Err = Failure;
-
-    /// Reads digits, then at most a point and 1 to 18 digits, such as `0.025`.
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let read = || {
-            let whole: u128 = whole.parse().ok()?;
-            let part: u128 = format!("{part:0<18}").parse().ok()?;
-            whole.checked_mul(ONE)?.checked_add(part)
-        };
-        Some(())
-            .filter(|()| digits(whole) && digits(part) && part.len() <= 18)
-            .and_then(|()| read())
-            .map(Self)
-            .ok_or_else(|| {
-                Failure::permanent(format!(
-                    "{text:?} is not a decimal number: write it like 0.025"
-                ))
-            })
-    }
-}
-
-impl fmt::Display for Decimal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = format!("{:018}", self.0 % ONE);
-        let part = part.trim_end_matches('0');
-        match part {
-            "" => write!(f, "{}", self.0 / ONE),
-            part => write!(f, "{}.{part}", self.0 / ONE),
-        }
-    }
-}
+use ics_core::snapshot::Decimal;
 
 /// The price of one unit of gas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +27,8 @@ impl FromStr for GasPrice {
             .unwrap_or(text.len());
         let (amount, denom) = text.split_at(start);
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"/:._-".contains(&b);
-        match amount.parse() {
-            Ok(amount) if (3..=128).contains(&denom.len()) && denom.bytes().all(legal) => {
+        match Decimal::parse(amount) {
+            Some(amount) if (3..=128).contains(&denom.len()) && denom.bytes().all(legal) => {
                 Ok(Self {
                     amount,
                     denom: denom.to_owned(),
@@ -109,7 +61,7 @@ pub struct FeeSettings {
 impl FeeSettings {
     /// The gas limit for a transaction that used this much in the simulation.
     pub(super) fn gas_limit(&self, used: u64) -> u64 {
-        let limit = self.gas_adjustment.times(used);
+        let limit = self.gas_adjustment.times_rounded_up(used);
         // What does not fit makes a fee far above any cap.
         let limit = limit.and_then(|limit| u64::try_from(limit).ok());
         limit.unwrap_or(u64::MAX).max(used)
@@ -120,7 +72,7 @@ impl FeeSettings {
     /// # Errors
     /// A permanent failure if it is above the cap.
     pub(super) fn fee(&self, gas_limit: u64) -> Result<u128, Failure> {
-        let fee = self.gas_price.amount.times(gas_limit);
+        let fee = self.gas_price.amount.times_rounded_up(gas_limit);
         let above = || {
             Failure::permanent(format!(
                 "a fee of {}{denom} ({gas_limit} gas at {}) is above max_fee {}{denom}: raise max_fee or lower gas_price",
@@ -142,7 +94,7 @@ mod tests {
     fn settings(price: &str, adjustment: &str, max_fee: u128) -> FeeSettings {
         FeeSettings {
             gas_price: price.parse().expect("a price"),
-            gas_adjustment: adjustment.parse().expect("a decimal"),
+            gas_adjustment: Decimal::parse(adjustment).expect("a decimal"),
             max_fee,
         }
     }
