@@ -185,7 +185,9 @@ impl fmt::Display for Decimal {
 
 impl Serialize for Decimal {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // 18 places, as the chain's own JSON has it.
+        let (whole, places) = (self.0 / Self::ONE.0, self.0 % Self::ONE.0);
+        serializer.collect_str(&format_args!("{whole}.{places:018}"))
     }
 }
 

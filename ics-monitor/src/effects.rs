@@ -16,13 +16,12 @@ use ics_core::keystore::{KeyRef, KeyStore};
 use ics_core::policy::GenesisSource;
 use ics_core::snapshot::LocalValidator;
 use ics_core::time::Height;
-use prost::Message as _;
 
 use crate::artifacts::FileArtifacts;
 use crate::provider::Provider;
 use crate::rpc::Rpc;
 use crate::tx::{Message, Sender};
-use crate::wire::tx::{MsgAssignConsumerKey, MsgOptIn, MsgOptOut};
+use crate::wire::tx::{MsgAssignConsumerKey, MsgOptIn, MsgOptOut, message};
 
 /// What a monitor works with.
 pub struct Backends {
@@ -164,44 +163,32 @@ impl Effects {
     }
 
     fn message(&self, tx: Tx) -> Message {
-        let operator = self.backends.sender.account().operator_text();
-        let account = self.backends.sender.account().address_text();
-        let chain_id = String::new();
+        let provider_addr = self.backends.sender.account().operator_text();
+        let signer = self.backends.sender.account().address_text();
         let consumer_id = tx.consumer_id().to_string();
-        let key_json = |key: KeyRef| key.public_key.to_sdk_json();
+        let json = |key: KeyRef| key.public_key.to_sdk_json();
+        // The fields left out are the deprecated chain ids, which the provider refuses if set.
         match tx {
-            Tx::AssignKey(key) => Message {
-                type_url: MsgAssignConsumerKey::TYPE_URL,
-                value: MsgAssignConsumerKey {
-                    chain_id,
-                    provider_addr: operator,
-                    consumer_key: key_json(key),
-                    signer: account,
-                    consumer_id,
-                }
-                .encode_to_vec(),
-            },
-            Tx::OptIn(key) => Message {
-                type_url: MsgOptIn::TYPE_URL,
-                value: MsgOptIn {
-                    chain_id,
-                    provider_addr: operator,
-                    consumer_key: key_json(key),
-                    signer: account,
-                    consumer_id,
-                }
-                .encode_to_vec(),
-            },
-            Tx::OptOut(_) => Message {
-                type_url: MsgOptOut::TYPE_URL,
-                value: MsgOptOut {
-                    chain_id,
-                    provider_addr: operator,
-                    signer: account,
-                    consumer_id,
-                }
-                .encode_to_vec(),
-            },
+            Tx::AssignKey(key) => message(&MsgAssignConsumerKey {
+                provider_addr,
+                consumer_key: json(key),
+                signer,
+                consumer_id,
+                ..MsgAssignConsumerKey::default()
+            }),
+            Tx::OptIn(key) => message(&MsgOptIn {
+                provider_addr,
+                consumer_key: json(key),
+                signer,
+                consumer_id,
+                ..MsgOptIn::default()
+            }),
+            Tx::OptOut(_) => message(&MsgOptOut {
+                provider_addr,
+                signer,
+                consumer_id,
+                ..MsgOptOut::default()
+            }),
         }
     }
 

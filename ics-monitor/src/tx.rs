@@ -36,7 +36,7 @@ const NEXT_BLOCK: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its type, such as `/cosmos.bank.v1beta1.MsgSend`.
-    pub type_url: &'static str,
+    pub type_url: String,
     /// Its bytes.
     pub value: Vec<u8>,
 }

@@ -10,8 +10,7 @@ use ics_monitor::config::File;
 use ics_monitor::owner::{self, CreateFile, UpdateFile};
 use ics_monitor::provider::{ConsumerDetail, ConsumerEntry};
 use ics_monitor::tx::{Included, Message, Sender};
-use ics_monitor::wire::tx::{MsgCreateConsumer, MsgRemoveConsumer, MsgUpdateConsumer};
-use prost::Message as _;
+use ics_monitor::wire::tx::{MsgRemoveConsumer, message};
 use serde_json::json;
 
 use super::run::connect;
@@ -50,13 +49,8 @@ pub(super) async fn execute(command: Command, file: &File, output: Output) -> Re
         Command::Create { file: path } => {
             let description: CreateFile = owner::read(&path)?;
             let sender = sender(file).await?;
-            let message = description.message(&sender.account().address_text())?;
-            let included = send(
-                &sender,
-                MsgCreateConsumer::TYPE_URL,
-                message.encode_to_vec(),
-            )
-            .await?;
+            let body = description.message(&sender.account().address_text())?;
+            let included = send(&sender, message(&body)).await?;
             let id = created(&included)?;
             let text = format!("created consumer {id} at height {}", included.height);
             print(
@@ -68,14 +62,9 @@ pub(super) async fn execute(command: Command, file: &File, output: Output) -> Re
         Command::Update { file: path } => {
             let changes: UpdateFile = owner::read(&path)?;
             let sender = sender(file).await?;
-            let message = changes.message(&sender.account().address_text())?;
-            let id = message.consumer_id.clone();
-            let included = send(
-                &sender,
-                MsgUpdateConsumer::TYPE_URL,
-                message.encode_to_vec(),
-            )
-            .await?;
+            let body = changes.message(&sender.account().address_text())?;
+            let id = body.consumer_id.clone();
+            let included = send(&sender, message(&body)).await?;
             let text = format!("updated consumer {id} at height {}", included.height);
             print(
                 output,
@@ -86,16 +75,11 @@ pub(super) async fn execute(command: Command, file: &File, output: Output) -> Re
         Command::Remove { id } => {
             let sender = sender(file).await?;
             let owner = sender.account().address_text();
-            let message = MsgRemoveConsumer {
+            let body = MsgRemoveConsumer {
                 consumer_id: id.to_string(),
                 owner,
             };
-            let included = send(
-                &sender,
-                MsgRemoveConsumer::TYPE_URL,
-                message.encode_to_vec(),
-            )
-            .await?;
+            let included = send(&sender, message(&body)).await?;
             let text = format!("removed consumer {id} at height {}", included.height);
             print(
                 output,
@@ -184,9 +168,9 @@ async fn sender(file: &File) -> Result<Sender, Error> {
     ))
 }
 
-async fn send(sender: &Sender, type_url: &'static str, value: Vec<u8>) -> Result<Included, Error> {
-    let sent = sender.send(vec![Message { type_url, value }], "").await;
-    sent.map_err(|error| Error::Failed(ics_core::failure::Failure::from(error).message))
+async fn send(sender: &Sender, message: Message) -> Result<Included, Error> {
+    let sent = sender.send(vec![message], "").await;
+    Ok(sent.map_err(ics_core::failure::Failure::from)?)
 }
 
 /// The id that the provider gave a new consumer, from the event of its creation.

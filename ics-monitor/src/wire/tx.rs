@@ -1,36 +1,28 @@
 //! The provider's transaction messages that are sent here.
 //!
-//! Source: `proto/interchain_security/ccv/provider/v1/tx.proto` of interchain-security v7. Fields
-//! that the provider calls deprecated are kept, because another program may have filled them.
+//! Source: `proto/interchain_security/ccv/provider/v1/tx.proto` of interchain-security v7. Those
+//! that have not changed since the version of `ibc-proto` are taken from there.
+
+use ibc_proto::interchain_security::ccv::provider::v1 as published;
+use prost::Name;
 
 use super::provider::{
     AllowlistedRewardDenoms, ConsumerInitializationParameters, ConsumerMetadata,
     InfractionParameters, PowerShapingParameters,
 };
+use crate::tx::Message;
 
-/// `MsgAssignConsumerKey`: sign with this key on that consumer.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct MsgAssignConsumerKey {
-    /// Deprecated; empty.
-    #[prost(string, tag = "1")]
-    pub chain_id: String,
-    /// The validator's operator address.
-    #[prost(string, tag = "2")]
-    pub provider_addr: String,
-    /// The key, in the SDK's JSON form.
-    #[prost(string, tag = "3")]
-    pub consumer_key: String,
-    /// The validator's account.
-    #[prost(string, tag = "4")]
-    pub signer: String,
-    /// Which consumer.
-    #[prost(string, tag = "5")]
-    pub consumer_id: String,
-}
+pub use published::{MsgAssignConsumerKey, MsgOptIn, MsgOptOut, MsgRemoveConsumer};
 
-impl MsgAssignConsumerKey {
-    /// Its name in a transaction.
-    pub const TYPE_URL: &str = "/interchain_security.ccv.provider.v1.MsgAssignConsumerKey";
+const PACKAGE: &str = "interchain_security.ccv.provider.v1";
+
+/// The message as a part of a transaction.
+#[must_use]
+pub fn message<M: Name>(message: &M) -> Message {
+    Message {
+        type_url: format!("/{}", M::full_name()),
+        value: message.encode_to_vec(),
+    }
 }
 
 /// `MsgCreateConsumer`: register a consumer, and initialize it where it has a spawn time.
@@ -59,9 +51,9 @@ pub struct MsgCreateConsumer {
     pub infraction_parameters: Option<InfractionParameters>,
 }
 
-impl MsgCreateConsumer {
-    /// Its name in a transaction.
-    pub const TYPE_URL: &str = "/interchain_security.ccv.provider.v1.MsgCreateConsumer";
+impl Name for MsgCreateConsumer {
+    const NAME: &'static str = "MsgCreateConsumer";
+    const PACKAGE: &'static str = PACKAGE;
 }
 
 /// `MsgUpdateConsumer`: change a consumer. A part that is present replaces all of that part.
@@ -96,70 +88,7 @@ pub struct MsgUpdateConsumer {
     pub infraction_parameters: Option<InfractionParameters>,
 }
 
-impl MsgUpdateConsumer {
-    /// Its name in a transaction.
-    pub const TYPE_URL: &str = "/interchain_security.ccv.provider.v1.MsgUpdateConsumer";
-}
-
-/// `MsgRemoveConsumer`: stop a launched consumer.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct MsgRemoveConsumer {
-    /// Which consumer.
-    #[prost(string, tag = "1")]
-    pub consumer_id: String,
-    /// The account that owns it.
-    #[prost(string, tag = "2")]
-    pub owner: String,
-}
-
-impl MsgRemoveConsumer {
-    /// Its name in a transaction.
-    pub const TYPE_URL: &str = "/interchain_security.ccv.provider.v1.MsgRemoveConsumer";
-}
-
-/// `MsgOptIn`: validate that consumer.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct MsgOptIn {
-    /// Deprecated; empty.
-    #[prost(string, tag = "1")]
-    pub chain_id: String,
-    /// The validator's operator address.
-    #[prost(string, tag = "2")]
-    pub provider_addr: String,
-    /// The key to sign with, in the SDK's JSON form; empty: the provider key.
-    #[prost(string, tag = "3")]
-    pub consumer_key: String,
-    /// The validator's account.
-    #[prost(string, tag = "4")]
-    pub signer: String,
-    /// Which consumer.
-    #[prost(string, tag = "5")]
-    pub consumer_id: String,
-}
-
-impl MsgOptIn {
-    /// Its name in a transaction.
-    pub const TYPE_URL: &str = "/interchain_security.ccv.provider.v1.MsgOptIn";
-}
-
-/// `MsgOptOut`: validate that consumer no more; refused before launch.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct MsgOptOut {
-    /// Deprecated; empty.
-    #[prost(string, tag = "1")]
-    pub chain_id: String,
-    /// The validator's operator address.
-    #[prost(string, tag = "2")]
-    pub provider_addr: String,
-    /// The validator's account.
-    #[prost(string, tag = "3")]
-    pub signer: String,
-    /// Which consumer.
-    #[prost(string, tag = "4")]
-    pub consumer_id: String,
-}
-
-impl MsgOptOut {
-    /// Its name in a transaction.
-    pub const TYPE_URL: &str = "/interchain_security.ccv.provider.v1.MsgOptOut";
+impl Name for MsgUpdateConsumer {
+    const NAME: &'static str = "MsgUpdateConsumer";
+    const PACKAGE: &'static str = PACKAGE;
 }

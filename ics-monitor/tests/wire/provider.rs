@@ -244,8 +244,8 @@ async fn every_recorded_state_is_read_as_the_command_line_prints_it() {
         let height = snapshot.initial_height.height.to_string();
         assert_eq!(height, text(&init["initial_height"]["revision_height"]));
         let downtime = &chain["infraction_parameters"]["downtime"];
-        let slash = snapshot.infraction.downtime.slash.to_string();
-        assert_eq!(slash, text(&downtime["slash_fraction"]), "{step}");
+        let slash = Decimal::parse(&text(&downtime["slash_fraction"]));
+        assert_eq!(Some(snapshot.infraction.downtime.slash), slash, "{step}");
         assert!(!snapshot.newer_provider, "{step}");
         let set = recorded_json(&format!("cli/{step}.consumer-validators.json"));
         let set = set["validators"].as_array().map_or(0, Vec::len);

@@ -114,13 +114,14 @@ struct Messages {
 /// Checks a message, and what a proposal would do; returns its name if it is the provider's.
 fn check(any: &Any) -> Vec<String> {
     let (name, bytes) = (any.type_url.as_str(), any.value.as_slice());
-    match name {
-        MsgAssignConsumerKey::TYPE_URL => drop(exact::<MsgAssignConsumerKey>(name, bytes)),
-        MsgCreateConsumer::TYPE_URL => drop(exact::<MsgCreateConsumer>(name, bytes)),
-        MsgOptIn::TYPE_URL => drop(exact::<MsgOptIn>(name, bytes)),
-        MsgOptOut::TYPE_URL => drop(exact::<MsgOptOut>(name, bytes)),
-        MsgRemoveConsumer::TYPE_URL => drop(exact::<MsgRemoveConsumer>(name, bytes)),
-        MsgUpdateConsumer::TYPE_URL => drop(exact::<MsgUpdateConsumer>(name, bytes)),
+    let provider = "/interchain_security.ccv.provider.v1.";
+    match name.strip_prefix(provider).unwrap_or(name) {
+        "MsgAssignConsumerKey" => drop(exact::<MsgAssignConsumerKey>(name, bytes)),
+        "MsgCreateConsumer" => drop(exact::<MsgCreateConsumer>(name, bytes)),
+        "MsgOptIn" => drop(exact::<MsgOptIn>(name, bytes)),
+        "MsgOptOut" => drop(exact::<MsgOptOut>(name, bytes)),
+        "MsgRemoveConsumer" => drop(exact::<MsgRemoveConsumer>(name, bytes)),
+        "MsgUpdateConsumer" => drop(exact::<MsgUpdateConsumer>(name, bytes)),
         "/cosmos.gov.v1.MsgSubmitProposal" => {
             let inner = Messages::decode(bytes).expect("a proposal");
             return inner.messages.iter().flat_map(check).collect();
