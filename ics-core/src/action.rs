@@ -218,8 +218,14 @@ pub struct Check {
 pub enum Tx {
     /// `MsgAssignConsumerKey`.
     AssignKey(KeyRef),
-    /// `MsgOptIn` that carries the key.
-    OptIn(KeyRef),
+    /// `MsgOptIn`.
+    OptIn {
+        /// Into which consumer.
+        consumer_id: ConsumerId,
+        /// The key it carries; `None`: the assigned one stays, which the provider would refuse to
+        /// be given again.
+        key: Option<KeyRef>,
+    },
     /// `MsgOptOut`.
     OptOut(ConsumerId),
 }
@@ -229,8 +235,8 @@ impl Tx {
     #[must_use]
     pub const fn consumer_id(&self) -> ConsumerId {
         match self {
-            Self::AssignKey(key) | Self::OptIn(key) => key.consumer_id,
-            Self::OptOut(consumer_id) => *consumer_id,
+            Self::AssignKey(key) => key.consumer_id,
+            Self::OptIn { consumer_id, .. } | Self::OptOut(consumer_id) => *consumer_id,
         }
     }
 }

@@ -33,19 +33,33 @@ pub(crate) struct Consumer {
     pub(crate) look: Option<Height>,
     /// The provider answered that it does not know this id.
     pub(crate) unknown: bool,
+    /// The newest reading was refused, because it cannot follow the one before: in words.
+    pub(crate) contradiction: Option<String>,
     pub(crate) selection: Option<Selected>,
     pub(crate) readiness: Option<Readiness>,
     /// The durable key for it.
     pub(crate) key: Option<KeyRef>,
-    pub(crate) genesis: Option<ArtifactRef>,
+    /// The transaction that is in this block and whose effect has not been read yet.
+    pub(crate) sent: Option<(Tx, Height)>,
+    pub(crate) genesis: Option<Built>,
     pub(crate) node: Option<NodeStatus>,
+    /// Lists of our nodes that were asked for before this op was given out are too old for this
+    /// consumer.
+    pub(crate) listed_after: OpId,
+    /// What became of the last action on the node is not known: a list must say so first.
+    pub(crate) node_unsure: bool,
     /// The peers in the configuration of the node, as far as we wrote it.
     pub(crate) peers: Option<Vec<Peer>>,
     /// The consumer's own validator set, and when it was read.
     pub(crate) consumer_set: Option<(Vec<PublicKey>, UnixTime)>,
+    /// The height at which it was first seen launched.
+    pub(crate) launch_seen: Option<Height>,
     /// The height at which it was first seen deleted.
     pub(crate) deleted_at: Option<Height>,
-    pub(crate) op: Option<Running>,
+    /// The one thing that is under way.
+    pub(crate) doing: Option<Want>,
+    /// Waits until fewer actions of this kind are under way; the earlier instant goes first.
+    pub(crate) waiting: Option<(Kind, UnixTime)>,
     pauses: BTreeMap<Kind, Pause>,
     /// The stage, its reason and the alarms, as last published.
     pub(crate) view: (Stage, String, Vec<Alarm>),
@@ -69,12 +83,12 @@ pub(crate) struct Readiness {
     pub(crate) result: Result<(), String>,
 }
 
-/// The one action of a consumer that is under way.
+/// A merged genesis and what it was made from: made anew when that changes.
 #[derive(Clone, Debug)]
-pub(crate) struct Running {
-    pub(crate) op: OpId,
-    pub(crate) deadline: UnixTime,
-    pub(crate) want: Want,
+pub(crate) struct Built {
+    pub(crate) source: GenesisSource,
+    pub(crate) expect: Expectation,
+    pub(crate) artifact: ArtifactRef,
 }
 
 /// Something that a consumer needs done next.
@@ -133,6 +147,13 @@ impl Want {
     }
 }
 
+impl Kind {
+    /// Whether it changes the node.
+    pub(crate) const fn is_of_node(self) -> bool {
+        matches!(self, Self::Delete | Self::Deploy)
+    }
+}
+
 impl Consumer {
     pub(crate) fn new(id: ConsumerId) -> Self {
         Self {
@@ -142,15 +163,21 @@ impl Consumer {
             seen: None,
             look: None,
             unknown: false,
+            contradiction: None,
             selection: None,
             readiness: None,
             key: None,
+            sent: None,
             genesis: None,
             node: None,
+            listed_after: OpId(0),
+            node_unsure: false,
             peers: None,
             consumer_set: None,
+            launch_seen: None,
             deleted_at: None,
-            op: None,
+            doing: None,
+            waiting: None,
             pauses: BTreeMap::new(),
             view: (Stage::Watching, "not read yet".into(), Vec::new()),
         }
@@ -164,6 +191,17 @@ impl Consumer {
     pub(crate) fn sure_height(&self, snapshot: &Snapshot) -> Height {
         let first = self.deleted_at.unwrap_or(snapshot.height);
         Height(first.0 + schedule::DELETION_BLOCKS)
+    }
+
+    /// What goes first where not all can: a node of ours, then the next to launch.
+    pub(crate) fn urgency(&self) -> UnixTime {
+        if self.node.is_some() {
+            return UnixTime::GO_ZERO;
+        }
+        let spawn = self.snapshot().filter(|s| s.phase == Phase::Initialized);
+        spawn
+            .and_then(|s| s.spawn_time)
+            .unwrap_or(UnixTime::new(i64::MAX, 0))
     }
 
     /// Asks for a reading at `height` or later.
@@ -219,7 +257,7 @@ impl Consumer {
         );
     }
 
-    /// Forgets permanent failures, because what they rested on changed.
+    /// Forgets failures but those of reading, because what they rested on changed.
     pub(crate) fn reconsider(&mut self) {
         self.pauses.retain(|kind, _| *kind == Kind::Look);
     }

@@ -1,22 +1,22 @@
 //! What is to be done about one consumer: a function of what is known, without memory of its own.
 //!
 //! Read from the top: [`decide`] picks the phase, each phase its case. A plan names the stage, the
-//! reason, what is wrong, and at most one thing to do.
+//! reason, what is wrong, and what to do, the most urgent first.
+
+mod ending;
+mod launched;
+mod prelaunch;
 
 use std::collections::BTreeMap;
 
 use crate::action::{Check, Tx};
-use crate::artifact::ArtifactRef;
 use crate::consumer::{Consumer, Kind, Want};
-use crate::deploy::{NodeSigner, NodeState};
 use crate::genesis::Expectation;
 use crate::id::ConsumerId;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
-use crate::node::NodeSpec;
-use crate::peers::Peer;
 use crate::phase::Phase;
-use crate::policy::{Decision, Policy, Run};
+use crate::policy::{Policy, Run};
 use crate::ports::Offset;
 use crate::schedule;
 use crate::snapshot::{LocalValidator, Snapshot};
@@ -36,6 +36,16 @@ pub(crate) struct World<'a> {
     pub(crate) nodes_known: bool,
     /// The offsets of all launched consumers; `None` while some of them are not read yet.
     pub(crate) offsets: Option<&'a BTreeMap<ConsumerId, Offset>>,
+    /// How many consumers there are.
+    pub(crate) consumers: usize,
+}
+
+impl World<'_> {
+    /// Where to read a consumer that was read at `seen`: at the newest block that is known, or,
+    /// while no headers arrive, at whatever the provider's newest is.
+    fn newest(&self, seen: Option<Height>) -> Want {
+        Want::Look((!self.silent).then(|| seen.unwrap_or_default().max(self.block.0)))
+    }
 }
 
 /// What to do about one consumer.
@@ -95,9 +105,21 @@ pub(crate) fn decide(consumer: &Consumer, world: &World<'_>) -> Plan {
             read_again(consumer, world, snapshot, *read_at, plan)
         }
     };
+    if let Some(text) = &consumer.contradiction {
+        plan.alarms.push(Alarm::critical(text));
+        plan.wants.retain(|want| want.kind() == Kind::Look);
+    } else if consumer.failures(Kind::Look) >= schedule::UNREADABLE {
+        let why = consumer.failure(Kind::Look).unwrap_or_default();
+        plan.alarms
+            .push(Alarm::warning(format!("it cannot be read: {why}")));
+    }
+    if consumer.node_unsure {
+        plan.wants.retain(|want| !want.kind().is_of_node());
+    }
     // A reading that was asked for comes before everything: decisions rest on it.
     if let Some(height) = consumer.look {
-        plan.wants = vec![Want::Look(Some(height.max(world.block.0)))];
+        let seen = consumer.snapshot().map(|snapshot| snapshot.height);
+        plan.wants = vec![world.newest(seen.max(Some(height)))];
     }
     plan.wants
         .retain(|want| consumer.paused(want.kind(), world.now).is_none());
@@ -132,17 +154,18 @@ fn read_again(
         Phase::Stopped => snapshot.removal_time,
         Phase::Registered | Phase::Launched | Phase::Deleted => None,
     };
+    let read = || world.newest(Some(snapshot.height));
     // Launches, failed launches and deletions happen in the first block whose time has passed the
     // due time, or a few later when more than 200 are due: read at every block until it happened.
-    if newer && due.is_some_and(|due| due <= time) {
-        return plan.want_first(Want::Look(Some(height)));
+    if newer && due.is_some_and(|due| due <= time) && !world.silent {
+        return plan.want_first(read());
     }
     if world.silent
         && let Some(due) = due.filter(|due| *due <= world.now)
     {
         let next = read_at + schedule::poll(world.now.since(due));
         return if next <= world.now {
-            plan.want_first(Want::Look(None))
+            plan.want_first(read())
         } else {
             plan.wake_at(next)
         };
@@ -151,17 +174,22 @@ fn read_again(
         let sure = consumer.sure_height(snapshot);
         let confirm = consumer.node.is_some() && snapshot.height < sure && height >= sure;
         return if confirm {
-            plan.want_first(Want::Look(Some(height)))
+            plan.want_first(read())
         } else {
             plan
         };
     }
     let involved = consumer.node.is_some() || snapshot.opted_in || plan.stage >= Stage::OptingIn;
-    let next = read_at + schedule::REFRESH;
-    match involved {
-        false => plan,
-        true if next <= world.now => plan.want(Want::Look(Some(height).filter(|_| !world.silent))),
-        true => plan.wake_at(next),
+    let interval = if involved {
+        schedule::REFRESH
+    } else {
+        schedule::survey(world.consumers, consumer.id)
+    };
+    let next = read_at + interval;
+    if next <= world.now {
+        plan.want(read())
+    } else {
+        plan.wake_at(next)
     }
 }
 
@@ -182,48 +210,9 @@ impl Case<'_> {
         }
     }
 
-    fn prelaunch(&self) -> Plan {
-        let decision = self.world.policy.decide(self.snapshot);
-        if self.takes_part() {
-            return self.awaiting_launch(&decision);
-        }
-        match decision {
-            Decision::Denied(why) | Decision::Unmentioned(why) => Plan::new(Stage::Ignored, why),
-            Decision::Ordered(why) => self.opt_in(why),
-            Decision::Allowed(why) => self.opt_in_by_rule(why),
-        }
-    }
-
     /// Whether we are in the set that would launch or validates, or will be.
     fn takes_part(&self) -> bool {
         self.snapshot.opted_in || self.snapshot.member(self.world.local).is_some()
-    }
-
-    fn opt_in_by_rule(&self, why: String) -> Plan {
-        let Some(spawn) = self.spawn_time() else {
-            return Plan::new(Stage::Watching, format!("{why}; it has no spawn time yet"));
-        };
-        let Some(selection) = &self.consumer.selection else {
-            let why = format!("{why}; selection is being computed");
-            return Plan::new(Stage::Watching, why).want(Want::Candidates);
-        };
-        let why = format!("{why}; {}", selection.why);
-        let inexact = Alarm::warning(
-            "the height of its creation is unknown, so selection used the validators of now",
-        );
-        let plan = if !selection.local {
-            Plan::new(Stage::Watching, why)
-        } else if spawn.since(self.world.block.1) > self.world.policy.opt_in_lead {
-            let opens = spawn - self.world.policy.opt_in_lead;
-            Plan::new(Stage::Watching, format!("{why}; opts in from {opens}"))
-        } else {
-            self.opt_in(why)
-        };
-        if selection.exact {
-            plan
-        } else {
-            plan.alarm(inexact)
-        }
     }
 
     /// The spawn time that decides: only an initialized consumer has one.
@@ -231,65 +220,6 @@ impl Case<'_> {
         self.snapshot
             .spawn_time
             .filter(|_| self.snapshot.phase == Phase::Initialized)
-    }
-
-    /// Prepares and sends the opt-in. Everything it depends on is checked first, except for a
-    /// consumer that has no spawn time: that one has nothing yet that could be checked.
-    fn opt_in(&self, why: String) -> Plan {
-        if !self.snapshot.connection_id.is_empty() {
-            let why = format!("{why}; it reuses a connection, and a changeover is not supported");
-            return Plan::new(Stage::Watching, why);
-        }
-        if self.snapshot.newer_provider {
-            let text = "the provider has fields that this program does not know: no new opt-in \
-                        until ics-monitor is updated";
-            return Plan::new(Stage::Watching, why).alarm(Alarm::warning(text));
-        }
-        let Some(run) = self.world.policy.run_for(self.snapshot) else {
-            return Plan::new(Stage::Watching, why).alarm(self.nothing_to_run());
-        };
-        if self.snapshot.phase != Phase::Registered
-            && let Some(plan) = self.not_ready(&run, &why)
-        {
-            return plan;
-        }
-        let plan = Plan::new(
-            Stage::OptingIn,
-            self.with_failure(why, &[Kind::Key, Kind::Send]),
-        );
-        match self.consumer.key {
-            None => plan.want(Want::PrepareKey),
-            Some(key) => plan.want(Want::Broadcast(Tx::OptIn(key))),
-        }
-    }
-
-    /// The plan as long as something that an opt-in depends on is missing.
-    fn not_ready(&self, run: &Run, why: &str) -> Option<Plan> {
-        let check = self.check(run);
-        let watching = |text: &str| Plan::new(Stage::Watching, format!("{why}; {text}"));
-        match &self.consumer.readiness {
-            Some(ready) if ready.check == check => {
-                let holds = if ready.result.is_ok() {
-                    schedule::READY
-                } else {
-                    schedule::NOT_READY
-                };
-                let until = ready.at + holds;
-                match &ready.result {
-                    Ok(()) if self.world.now < until => None,
-                    Ok(()) => Some(watching("checking readiness").want(Want::Check(check.into()))),
-                    Err(text) => {
-                        let plan = watching(&format!("allowed, not ready: {text}"));
-                        Some(if self.world.now < until {
-                            plan.wake_at(until)
-                        } else {
-                            plan.want(Want::Check(check.into()))
-                        })
-                    }
-                }
-            }
-            _ => Some(watching("checking readiness").want(Want::Check(check.into()))),
-        }
     }
 
     fn check(&self, run: &Run) -> Check {
@@ -328,44 +258,6 @@ impl Case<'_> {
         ))
     }
 
-    /// We will validate once it launches: keep everything ready.
-    fn awaiting_launch(&self, decision: &Decision) -> Plan {
-        let why = match self.spawn_time() {
-            Some(spawn) => format!("launches at {spawn}"),
-            None => "opted in; it has no spawn time".into(),
-        };
-        let mut plan = Plan::new(Stage::AwaitingLaunch, why);
-        if let Decision::Denied(why) = decision {
-            let text = format!(
-                "{why}, but we are opted in and cannot opt out before launch: the node will run \
-                 and the opt-out be sent after launch"
-            );
-            plan = plan.alarm(Alarm::critical(text));
-        }
-        if self.provider_key_stands(self.snapshot.assigned_key) {
-            plan = self.assign_fresh_key(plan);
-        }
-        let Some(run) = self.world.policy.run_for(self.snapshot) else {
-            return plan.alarm(self.nothing_to_run());
-        };
-        // The same checks as before the opt-in: what has come to be missing is told in time.
-        let check = self.check(&run);
-        match &self.consumer.readiness {
-            Some(ready) if ready.check == check => {
-                let holds = ready.at + schedule::READY;
-                if let Err(text) = &ready.result {
-                    plan = plan.alarm(Alarm::critical(format!("opted in, but not ready: {text}")));
-                }
-                if self.world.now < holds {
-                    plan.wake_at(holds)
-                } else {
-                    plan.want(Want::Check(check.into()))
-                }
-            }
-            _ => plan.want(Want::Check(check.into())),
-        }
-    }
-
     fn provider_key_stands(&self, key: Option<PublicKey>) -> bool {
         key.is_none_or(|key| key == self.world.local.provider_key)
     }
@@ -386,250 +278,5 @@ impl Case<'_> {
             Some(failure) => format!("{why}; {failure}"),
             None => why,
         }
-    }
-
-    fn launched(&self) -> Plan {
-        let decision = self.world.policy.decide(self.snapshot);
-        if self.takes_part() {
-            return self.run(&decision);
-        }
-        if self.consumer.node.is_some() {
-            return self.leave();
-        }
-        match decision {
-            Decision::Denied(why) | Decision::Unmentioned(why) => Plan::new(Stage::Ignored, why),
-            Decision::Ordered(why) => self.opt_in(why),
-            Decision::Allowed(why) => Plan::new(
-                Stage::Watching,
-                format!(
-                    "{why}, but it launched without us; ics-monitor opt-in {} joins it",
-                    self.consumer.id
-                ),
-            ),
-        }
-    }
-
-    /// Our key is in the set, or will be: a node is wanted, whatever policy says.
-    fn run(&self, decision: &Decision) -> Plan {
-        let mut plan = self.deploy();
-        if let Decision::Denied(why) = decision {
-            let text = format!("{why}: the node runs as long as the consumer counts on our key");
-            plan = plan.alarm(Alarm::critical(text));
-            if let Some(failure) = self.consumer.failure(Kind::Send) {
-                plan = plan.alarm(Alarm::critical(format!("opting out failed: {failure}")));
-            }
-            if self.snapshot.opted_in {
-                plan = plan.want_first(Want::Broadcast(Tx::OptOut(self.consumer.id)));
-            }
-        }
-        plan
-    }
-
-    fn deploy(&self) -> Plan {
-        let Some(run) = self.world.policy.run_for(self.snapshot) else {
-            return Plan::new(
-                Stage::Watching,
-                "we validate it, but nothing says what to run",
-            )
-            .alarm(self.nothing_to_run());
-        };
-        if !self.world.nodes_known {
-            return Plan::new(Stage::Watching, "waiting for the list of our nodes");
-        }
-        if self.world.offsets.is_none() {
-            return Plan::new(
-                Stage::Watching,
-                "waiting for the ports of the other consumers",
-            );
-        }
-        let Some(genesis) = self.consumer.genesis else {
-            let why = self.with_failure("building the genesis".into(), &[Kind::Genesis]);
-            return Plan::new(Stage::FetchingGenesis, why).want(Want::BuildGenesis {
-                source: run.genesis.clone(),
-                expect: Expectation::of(self.snapshot),
-                height: self.snapshot.height,
-            });
-        };
-        let deployed = self.consumer.node.as_ref().and_then(|node| node.genesis);
-        if let Some(deployed) = deployed.filter(|deployed| *deployed != genesis.digest) {
-            let text = format!(
-                "the node was started from genesis {deployed}, but the chain and the rule now \
-                 give {}: nothing is changed",
-                genesis.digest
-            );
-            return Plan::new(Stage::Running, "kept as it is").alarm(Alarm::critical(text));
-        }
-        self.apply(&run, genesis)
-    }
-
-    fn apply(&self, run: &Run, genesis: ArtifactRef) -> Plan {
-        let ports = self.offset().ports();
-        let (peers, mut alarms) = self.peers(ports.p2p);
-        let key = self.signing_key(&mut alarms);
-        let spec = NodeSpec {
-            consumer_id: self.consumer.id,
-            chain_id: self.snapshot.chain_id.clone(),
-            program: run.program.clone(),
-            resources: run.resources,
-            genesis,
-            ports,
-            settings: self.world.policy.node.clone(),
-            consensus_key: key.map(|public_key| KeyRef {
-                consumer_id: self.consumer.id,
-                public_key,
-            }),
-            persistent_peers: peers,
-        };
-        let fits = self.consumer.node.as_ref().filter(|node| {
-            node.spec == Some(spec.digest())
-                && node.state != NodeState::Stopped
-                && self.consumer.peers.as_ref() == Some(&spec.persistent_peers)
-        });
-        let mut plan = match fits.map(|node| &node.state) {
-            Some(NodeState::Failing(how)) => Plan::new(Stage::Deploying, "the node keeps failing")
-                .alarm(Alarm::critical(format!("the node keeps failing: {how}"))),
-            Some(_) => Plan::new(Stage::Running, "the node runs"),
-            None => {
-                let why = self.with_failure("starting the node".into(), &[Kind::Deploy]);
-                Plan::new(Stage::Deploying, why).want(Want::Apply(Box::new(spec)))
-            }
-        };
-        if let Some(NodeSigner::Withheld(why)) =
-            self.consumer.node.as_ref().map(|node| &node.signer)
-        {
-            alarms.push(Alarm::critical(format!(
-                "the node runs without its key: {why}"
-            )));
-        }
-        plan.alarms.append(&mut alarms);
-        if self.provider_key_stands(self.snapshot.assigned_key) {
-            plan = self.assign_fresh_key(plan);
-        }
-        plan
-    }
-
-    /// The key that the node signs with, once and for ever: the one it was deployed with, else the
-    /// one in the set, else the assigned one; never our provider key.
-    fn signing_key(&self, alarms: &mut Vec<Alarm>) -> Option<PublicKey> {
-        let in_set = self
-            .snapshot
-            .member(self.world.local)
-            .map(|member| member.consumer_key);
-        let wanted = in_set.or(self.snapshot.assigned_key);
-        let wanted = wanted.filter(|key| *key != self.world.local.provider_key);
-        if wanted.is_none() {
-            let text = "our provider key stands in the consumer's set: the node runs without a key \
-                        and misses blocks until a fresh key is in the set";
-            alarms.push(Alarm::critical(text));
-        }
-        match self.consumer.node.as_ref().map(|node| &node.signer) {
-            Some(NodeSigner::Key(deployed)) if Some(*deployed) != wanted => {
-                let text = format!(
-                    "the node signs with {deployed}, but the provider's set has another key: a key \
-                     changed after launch is not switched"
-                );
-                alarms.push(Alarm::critical(text));
-                Some(*deployed)
-            }
-            _ => wanted,
-        }
-    }
-
-    /// The peers that the other validators publish. One that publishes nothing usable is left out.
-    fn peers(&self, port: u16) -> (Vec<Peer>, Vec<Alarm>) {
-        let local = self.world.local.provider_key.address();
-        let (mut peers, mut alarms) = (BTreeMap::new(), Vec::new());
-        for validator in &self.snapshot.validators {
-            if validator.provider_address == local {
-                continue;
-            }
-            match Peer::from_details(&validator.details, port) {
-                Ok(peer) => {
-                    peers.entry(peer.node_id).or_insert(peer);
-                }
-                Err(error) => {
-                    let name = validator.moniker.escape_debug();
-                    alarms.push(Alarm::warning(format!(
-                        "no peer of validator {name}: it {error}"
-                    )));
-                }
-            }
-        }
-        (peers.into_values().collect(), alarms)
-    }
-
-    /// We are in no set of the provider any more, but the consumer hears of that later.
-    fn leave(&self) -> Plan {
-        let Some(node) = &self.consumer.node else {
-            return Plan::new(Stage::Stopped, "we left");
-        };
-        if node.state == NodeState::Stopped {
-            return Plan::new(Stage::Stopped, "we left; data and keys are kept");
-        }
-        let NodeSigner::Key(key) = &node.signer else {
-            return Plan::new(Stage::Stopping, "we left").want(Want::Stop);
-        };
-        let why = "opted out; the node stays until the consumer's own set is without our key";
-        let plan = Plan::new(Stage::Leaving, why);
-        let ask = || Want::ConsumerSet {
-            rpc_port: self.offset().ports().rpc,
-        };
-        match &self.consumer.consumer_set {
-            Some((keys, at)) if self.world.now < *at + schedule::LEAVING => {
-                if keys.contains(key) {
-                    return plan.wake_at(*at + schedule::LEAVING);
-                }
-                let why = self.with_failure("we left".into(), &[Kind::Deploy]);
-                Plan::new(Stage::Stopping, why).want(Want::Stop)
-            }
-            _ => plan.want(ask()),
-        }
-    }
-
-    fn stopped(&self) -> Plan {
-        match &self.consumer.node {
-            None if !self.world.nodes_known => {
-                Plan::new(Stage::Stopping, "waiting for the list of our nodes")
-            }
-            None => Plan::new(
-                Stage::Stopped,
-                "the provider stopped it; we run no node for it",
-            ),
-            Some(node) if node.state == NodeState::Stopped => {
-                let when = match self.snapshot.removal_time {
-                    Some(time) => format!("the provider deletes it at {time}"),
-                    None => "the provider deletes it after its unbonding time".into(),
-                };
-                Plan::new(
-                    Stage::Stopped,
-                    format!("the node is stopped, its data are kept; {when}"),
-                )
-            }
-            Some(_) => {
-                let why = self.with_failure("the provider stopped it".into(), &[Kind::Deploy]);
-                Plan::new(Stage::Stopping, why).want(Want::Stop)
-            }
-        }
-    }
-
-    fn deleted(&self) -> Plan {
-        if self.consumer.node.is_none() {
-            let stage = if self.world.nodes_known {
-                Stage::Deleted
-            } else {
-                Stage::Deleting
-            };
-            return Plan::new(stage, "the provider deleted it; nothing of it is here");
-        }
-        let sure = self.consumer.sure_height(self.snapshot);
-        if self.snapshot.height < sure {
-            let why = format!("the provider deleted it; to be read again at height {sure}");
-            return Plan::new(Stage::Deleting, why);
-        }
-        let why = self.with_failure(
-            "archiving the key, removing the node".into(),
-            &[Kind::Delete],
-        );
-        Plan::new(Stage::Deleting, why).want(Want::Delete)
     }
 }

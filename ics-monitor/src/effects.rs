@@ -176,9 +176,9 @@ impl Effects {
                 consumer_id,
                 ..MsgAssignConsumerKey::default()
             }),
-            Tx::OptIn(key) => message(&MsgOptIn {
+            Tx::OptIn { key, .. } => message(&MsgOptIn {
                 provider_addr,
-                consumer_key: json(key),
+                consumer_key: key.map(json).unwrap_or_default(),
                 signer,
                 consumer_id,
                 ..MsgOptIn::default()

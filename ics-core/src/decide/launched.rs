@@ -1,0 +1,212 @@
+//! After launch: the node of a consumer that counts on our key.
+
+use std::collections::BTreeMap;
+
+use super::{Case, Plan};
+use crate::action::Tx;
+use crate::artifact::ArtifactRef;
+use crate::consumer::{Kind, Want};
+use crate::deploy::{NodeSigner, NodeState};
+use crate::genesis::Expectation;
+use crate::key::PublicKey;
+use crate::keystore::KeyRef;
+use crate::node::NodeSpec;
+use crate::peers::Peer;
+use crate::policy::{Decision, Run};
+use crate::status::{Alarm, Stage};
+
+impl Case<'_> {
+    pub(super) fn launched(&self) -> Plan {
+        let decision = self.world.policy.decide(self.snapshot);
+        if self.takes_part() {
+            return self.run(&decision);
+        }
+        match decision {
+            // Also one that we have left, or are leaving, is joined again.
+            Decision::Ordered(why) => self.opt_in(why),
+            _ if self.consumer.node.is_some() => self.leave(),
+            Decision::Denied(why) | Decision::Unmentioned(why) => Plan::new(Stage::Ignored, why),
+            Decision::Allowed(why) => Plan::new(
+                Stage::Watching,
+                format!(
+                    "{why}, but it launched without us; ics-monitor opt-in {} joins it",
+                    self.consumer.id
+                ),
+            ),
+        }
+    }
+
+    /// Our key is in the set, or will be: a node is wanted, whatever policy says.
+    fn run(&self, decision: &Decision) -> Plan {
+        let mut plan = self.deploy();
+        if let Decision::Denied(why) = decision {
+            let text = format!("{why}: the node runs as long as the consumer counts on our key");
+            plan = plan.alarm(Alarm::critical(text));
+            if let Some(failure) = self.consumer.failure(Kind::Send) {
+                plan = plan.alarm(Alarm::critical(format!("opting out failed: {failure}")));
+            }
+            if self.snapshot.opted_in {
+                plan = plan.want_first(Want::Broadcast(Tx::OptOut(self.consumer.id)));
+            }
+        }
+        plan
+    }
+
+    fn deploy(&self) -> Plan {
+        let Some(run) = self.world.policy.run_for(self.snapshot) else {
+            return Plan::new(
+                Stage::Watching,
+                "we validate it, but nothing says what to run",
+            )
+            .alarm(self.nothing_to_run());
+        };
+        if !self.world.nodes_known {
+            return Plan::new(Stage::Watching, "waiting for the list of our nodes");
+        }
+        let has_ports = self
+            .consumer
+            .node
+            .as_ref()
+            .is_some_and(|node| node.p2p_port.is_some());
+        if self.world.offsets.is_none() && !has_ports {
+            return Plan::new(
+                Stage::Watching,
+                "waiting for the ports of the other consumers",
+            );
+        }
+        let expect = Expectation::of(self.snapshot);
+        let built = self.consumer.genesis.as_ref();
+        let built = built.filter(|built| built.source == run.genesis && built.expect == expect);
+        let Some(genesis) = built.map(|built| built.artifact) else {
+            let plan = Plan::new(Stage::FetchingGenesis, "building the genesis");
+            return self
+                .alarm_if_failed(plan, Kind::Genesis)
+                .want(Want::BuildGenesis {
+                    source: run.genesis.clone(),
+                    expect,
+                    height: self.snapshot.height,
+                });
+        };
+        let deployed = self.consumer.node.as_ref().and_then(|node| node.genesis);
+        if let Some(deployed) = deployed.filter(|deployed| *deployed != genesis.digest) {
+            let text = format!(
+                "the node was started from genesis {deployed}, but the chain and the rule now \
+                 give {}: nothing is changed",
+                genesis.digest
+            );
+            return Plan::new(Stage::Running, "kept as it is").alarm(Alarm::critical(text));
+        }
+        self.apply(&run, genesis)
+    }
+
+    fn apply(&self, run: &Run, genesis: ArtifactRef) -> Plan {
+        let ports = self.offset().ports();
+        let (peers, mut alarms) = self.peers(ports.p2p);
+        let key = self.signing_key(&mut alarms);
+        let spec = NodeSpec {
+            consumer_id: self.consumer.id,
+            chain_id: self.snapshot.chain_id.clone(),
+            program: run.program.clone(),
+            resources: run.resources,
+            genesis,
+            ports,
+            settings: self.world.policy.node.clone(),
+            consensus_key: key.map(|public_key| KeyRef {
+                consumer_id: self.consumer.id,
+                public_key,
+            }),
+            persistent_peers: peers,
+        };
+        let fits = self.consumer.node.as_ref().filter(|node| {
+            node.spec == Some(spec.digest())
+                && node.state != NodeState::Stopped
+                && self.consumer.peers.as_ref() == Some(&spec.persistent_peers)
+        });
+        let mut plan = match fits.map(|node| &node.state) {
+            Some(NodeState::Failing(how)) => Plan::new(Stage::Deploying, "the node keeps failing")
+                .alarm(Alarm::critical(format!("the node keeps failing: {how}"))),
+            Some(_) => Plan::new(Stage::Running, "the node runs"),
+            None => {
+                let plan = Plan::new(Stage::Deploying, "starting the node");
+                self.alarm_if_failed(plan, Kind::Deploy)
+                    .want(Want::Apply(Box::new(spec)))
+            }
+        };
+        if let Some(NodeSigner::Withheld(why)) =
+            self.consumer.node.as_ref().map(|node| &node.signer)
+        {
+            alarms.push(Alarm::critical(format!(
+                "the node runs without its key: {why}"
+            )));
+        }
+        plan.alarms.append(&mut alarms);
+        if self.provider_key_stands(self.snapshot.assigned_key) {
+            plan = self.assign_fresh_key(plan);
+        }
+        plan
+    }
+
+    /// Adds why this has failed: the consumer counts on us, so someone must act.
+    fn alarm_if_failed(&self, plan: Plan, kind: Kind) -> Plan {
+        match self.consumer.failure(kind) {
+            Some(failure) => {
+                let text = format!("we validate it, but {} failed: {failure}", plan.why);
+                plan.alarm(Alarm::critical(text))
+            }
+            None => plan,
+        }
+    }
+
+    /// The key that the node signs with, once and for ever: the one it was deployed with, else the
+    /// one in the set, else the assigned one; never our provider key.
+    fn signing_key(&self, alarms: &mut Vec<Alarm>) -> Option<PublicKey> {
+        let in_set = self
+            .snapshot
+            .member(self.world.local)
+            .map(|member| member.consumer_key);
+        let wanted = in_set.or(self.snapshot.assigned_key);
+        let wanted = wanted.filter(|key| *key != self.world.local.provider_key);
+        if wanted.is_none() {
+            let text = "our provider key stands in the consumer's set: the node runs without a key \
+                        and misses blocks until a fresh key is in the set";
+            alarms.push(Alarm::critical(text));
+        }
+        match self.consumer.node.as_ref().map(|node| &node.signer) {
+            Some(NodeSigner::Key(deployed)) if Some(*deployed) != wanted => {
+                let text = format!(
+                    "the node signs with {deployed}, but the provider's set has another key: a key \
+                     changed after launch is not switched"
+                );
+                alarms.push(Alarm::critical(text));
+                Some(*deployed)
+            }
+            _ => wanted,
+        }
+    }
+
+    /// The peers that the other validators publish. One that publishes nothing usable is left out.
+    fn peers(&self, port: u16) -> (Vec<Peer>, Vec<Alarm>) {
+        let local = self.world.local.provider_key.address();
+        let (mut peers, mut missing) = (BTreeMap::new(), Vec::new());
+        for validator in &self.snapshot.validators {
+            if validator.provider_address == local {
+                continue;
+            }
+            match Peer::from_details(&validator.details, port) {
+                Ok(peer) => {
+                    peers.entry(peer.node_id).or_insert(peer);
+                }
+                Err(error) => {
+                    missing.push(format!("{} {error}", validator.moniker.escape_debug()));
+                }
+            }
+        }
+        let alarms = missing.first().map(|first| {
+            Alarm::warning(match missing.len() {
+                1 => format!("one validator gives no peer: {first}"),
+                more => format!("{more} validators give no peer; the first: {first}"),
+            })
+        });
+        (peers.into_values().collect(), alarms.into_iter().collect())
+    }
+}

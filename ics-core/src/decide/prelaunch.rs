@@ -1,0 +1,162 @@
+//! Before launch: whether to opt in, and keeping everything ready.
+
+use super::{Case, Plan};
+use crate::action::Tx;
+use crate::consumer::{Kind, Want};
+use crate::phase::Phase;
+use crate::policy::{Decision, Run};
+use crate::schedule;
+use crate::status::{Alarm, Stage};
+
+impl Case<'_> {
+    pub(super) fn prelaunch(&self) -> Plan {
+        let decision = self.world.policy.decide(self.snapshot);
+        if self.takes_part() {
+            return self.awaiting_launch(&decision);
+        }
+        match decision {
+            Decision::Denied(why) | Decision::Unmentioned(why) => Plan::new(Stage::Ignored, why),
+            Decision::Ordered(why) => self.opt_in(why),
+            Decision::Allowed(why) => self.opt_in_by_rule(why),
+        }
+    }
+
+    fn opt_in_by_rule(&self, why: String) -> Plan {
+        let Some(spawn) = self.spawn_time() else {
+            return Plan::new(Stage::Watching, format!("{why}; it has no spawn time yet"));
+        };
+        let Some(selection) = &self.consumer.selection else {
+            let why = format!("{why}; selection is being computed");
+            let why = self.with_failure(why, &[Kind::Ask]);
+            return Plan::new(Stage::Watching, why).want(Want::Candidates);
+        };
+        let why = format!("{why}; {}", selection.why);
+        let inexact = Alarm::warning(
+            "the height of its creation is unknown, so selection used the validators of now",
+        );
+        let plan = if !selection.local {
+            Plan::new(Stage::Watching, why)
+        } else if spawn.since(self.world.block.1) > self.world.policy.opt_in_lead {
+            let opens = spawn - self.world.policy.opt_in_lead;
+            Plan::new(Stage::Watching, format!("{why}; opts in from {opens}"))
+        } else {
+            self.opt_in(why)
+        };
+        if selection.exact {
+            plan
+        } else {
+            plan.alarm(inexact)
+        }
+    }
+
+    /// Prepares and sends the opt-in. Everything it depends on is checked first, except for a
+    /// consumer that has no spawn time: that one has nothing yet that could be checked.
+    pub(super) fn opt_in(&self, why: String) -> Plan {
+        if !self.snapshot.connection_id.is_empty() {
+            let why = format!("{why}; it reuses a connection, and a changeover is not supported");
+            return Plan::new(Stage::Watching, why);
+        }
+        if self.snapshot.newer_provider {
+            let text = "the provider has fields that this program does not know: no new opt-in \
+                        until ics-monitor is updated";
+            return Plan::new(Stage::Watching, why).alarm(Alarm::warning(text));
+        }
+        let Some(run) = self.world.policy.run_for(self.snapshot) else {
+            return Plan::new(Stage::Watching, why).alarm(self.nothing_to_run());
+        };
+        if self.snapshot.phase != Phase::Registered
+            && let Some(plan) = self.not_ready(&run, &why)
+        {
+            return plan;
+        }
+        let plan = Plan::new(
+            Stage::OptingIn,
+            self.with_failure(why, &[Kind::Key, Kind::Send]),
+        );
+        let opt_in = |key| {
+            Want::Broadcast(Tx::OptIn {
+                consumer_id: self.consumer.id,
+                key,
+            })
+        };
+        // The provider refuses a key that is assigned already, and one that we do not hold is not
+        // to be overwritten.
+        if !self.provider_key_stands(self.snapshot.assigned_key) {
+            return plan.want(opt_in(None));
+        }
+        match self.consumer.key {
+            None => plan.want(Want::PrepareKey),
+            Some(key) => plan.want(opt_in(Some(key))),
+        }
+    }
+
+    /// The plan as long as something that an opt-in depends on is missing.
+    fn not_ready(&self, run: &Run, why: &str) -> Option<Plan> {
+        let check = self.check(run);
+        let watching = |text: &str| Plan::new(Stage::Watching, format!("{why}; {text}"));
+        match &self.consumer.readiness {
+            Some(ready) if ready.check == check => {
+                let holds = if ready.result.is_ok() {
+                    schedule::READY
+                } else {
+                    schedule::NOT_READY
+                };
+                let until = ready.at + holds;
+                match &ready.result {
+                    Ok(()) if self.world.now < until => None,
+                    Ok(()) => Some(watching("checking readiness").want(Want::Check(check.into()))),
+                    Err(text) => {
+                        let plan = watching(&format!("allowed, not ready: {text}"));
+                        Some(if self.world.now < until {
+                            plan.wake_at(until)
+                        } else {
+                            plan.want(Want::Check(check.into()))
+                        })
+                    }
+                }
+            }
+            _ => Some(watching("checking readiness").want(Want::Check(check.into()))),
+        }
+    }
+
+    /// We will validate once it launches: keep everything ready.
+    fn awaiting_launch(&self, decision: &Decision) -> Plan {
+        let why = match self.spawn_time() {
+            Some(spawn) => format!("launches at {spawn}"),
+            None => "opted in; it has no spawn time".into(),
+        };
+        let mut plan = Plan::new(Stage::AwaitingLaunch, why);
+        if let Decision::Denied(why) = decision {
+            let text = format!(
+                "{why}, but we are opted in and cannot opt out before launch: the node will run \
+                 and the opt-out be sent after launch"
+            );
+            plan = plan.alarm(Alarm::critical(text));
+        }
+        if self.provider_key_stands(self.snapshot.assigned_key) {
+            plan = self.assign_fresh_key(plan);
+        }
+        let Some(run) = self.world.policy.run_for(self.snapshot) else {
+            return plan.alarm(self.nothing_to_run());
+        };
+        if self.spawn_time().is_none() {
+            return plan;
+        }
+        // The same checks as before the opt-in: what has come to be missing is told in time.
+        let check = self.check(&run);
+        match &self.consumer.readiness {
+            Some(ready) if ready.check == check => {
+                let holds = ready.at + schedule::READY;
+                if let Err(text) = &ready.result {
+                    plan = plan.alarm(Alarm::critical(format!("opted in, but not ready: {text}")));
+                }
+                if self.world.now < holds {
+                    plan.wake_at(holds)
+                } else {
+                    plan.want(Want::Check(check.into()))
+                }
+            }
+            _ => plan.want(Want::Check(check.into())),
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! What outcomes mean: the only place where what is remembered of a consumer changes.
+
+use std::collections::BTreeMap;
+
+use super::Machine;
+use crate::action::{Action, Level, Notice, OpId, Outcome, Tx};
+use crate::consumer::{Built, Consumer, Kind, Readiness, Selected, Want};
+use crate::deploy::{NodeState, NodeStatus};
+use crate::failure::{Failure, FailureKind};
+use crate::id::ConsumerId;
+use crate::phase::Phase;
+use crate::select::{Candidate, select};
+use crate::snapshot::Snapshot;
+use crate::time::{Height, UnixTime};
+
+impl Machine {
+    pub(super) fn on_done(
+        &mut self,
+        now: UnixTime,
+        op: OpId,
+        outcome: Outcome,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.scan.ended(op) {
+            match outcome {
+                Outcome::Phases(phases) => self.on_phases(&phases),
+                other => on_periodic_failure("reading the phases", other, actions),
+            }
+            return;
+        }
+        if self.list.ended(op) {
+            match outcome {
+                Outcome::Nodes(nodes) => self.on_nodes(op, nodes),
+                other => on_periodic_failure("listing our nodes", other, actions),
+            }
+            return;
+        }
+        // An answer that comes after its deadline says nothing that is still known to hold.
+        let Some((id, want)) = self.take(op) else {
+            return;
+        };
+        let kind = want.kind();
+        let result = match outcome {
+            Outcome::Failed(failure) => Err(failure),
+            outcome => self.on_success(now, id, want.clone(), outcome, actions),
+        };
+        match result {
+            Ok(()) => self.consumer(id).succeeded(kind),
+            Err(failure) => self.on_failed(now, id, &want, &failure),
+        }
+    }
+
+    /// Ends an action: whose it was and what it was for; `None` if it is not under way.
+    pub(super) fn take(&mut self, op: OpId) -> Option<(ConsumerId, Want)> {
+        let (id, _) = self.ops.remove(&op)?;
+        let now_out = OpId(self.next_op);
+        let consumer = self.consumer(id);
+        let want = consumer.doing.take()?;
+        let kind = want.kind();
+        if kind.is_of_node() {
+            consumer.listed_after = now_out;
+        }
+        if let Some(busy) = self.busy.get_mut(&kind) {
+            *busy -= 1;
+        }
+        Some((id, want))
+    }
+
+    fn on_phases(&mut self, phases: &BTreeMap<ConsumerId, Phase>) {
+        self.scan.done_once = true;
+        let Some((height, _, _)) = self.block else {
+            return;
+        };
+        for (id, phase) in phases {
+            let consumer = self.consumers.get(id);
+            let known = consumer.and_then(Consumer::snapshot).map(|s| s.phase);
+            let forgotten = known.is_none()
+                && *phase == Phase::Deleted
+                && consumer.is_none_or(|c| c.node.is_none());
+            if known != Some(*phase) && !forgotten {
+                let consumer = self.consumer(*id);
+                consumer.hint = Some(*phase);
+                consumer.look_at(height);
+            }
+        }
+        self.offsets_changed();
+    }
+
+    fn on_nodes(&mut self, list: OpId, nodes: Vec<NodeStatus>) {
+        let first = !self.nodes_known;
+        self.nodes_known = true;
+        let mut nodes: BTreeMap<_, _> = nodes.into_iter().map(|n| (n.consumer_id, n)).collect();
+        for (id, consumer) in &mut self.consumers {
+            let node = nodes.remove(id);
+            // A list may be older than what an action on the node did meanwhile.
+            let busy = consumer.doing.as_ref().map(|want| want.kind().is_of_node());
+            if busy == Some(true) || list <= consumer.listed_after {
+                continue;
+            }
+            if first || consumer.node != node || consumer.node_unsure {
+                consumer.node = node;
+                consumer.node_unsure = false;
+                self.dirty.insert(*id);
+            }
+        }
+        let height = self.block.map(|(height, _, _)| height);
+        for (id, node) in nodes {
+            let consumer = self.consumer(id);
+            consumer.node = Some(node);
+            if let Some(height) = height {
+                consumer.look_at(height);
+            }
+        }
+    }
+
+    pub(super) fn on_failed(
+        &mut self,
+        now: UnixTime,
+        id: ConsumerId,
+        want: &Want,
+        failure: &Failure,
+    ) {
+        let height = self.block.map(|(height, _, _)| height);
+        let consumer = self.consumer(id);
+        if let Want::Check(check) = want {
+            // Not being ready is an answer, not a failure of the question.
+            consumer.readiness = Some(Readiness {
+                check: (**check).clone(),
+                at: now,
+                result: Err(failure.message.clone()),
+            });
+            return;
+        }
+        consumer.failed(want.kind(), failure, now);
+        let unread = consumer.seen.is_none();
+        let unknown = failure.kind == FailureKind::Unknown;
+        let sent = matches!(want, Want::Broadcast(_));
+        if let Some(height) = height.filter(|_| sent || unknown) {
+            consumer.look_at(height);
+        }
+        if unknown && want.kind().is_of_node() {
+            consumer.node_unsure = true;
+            self.list.hurry();
+        }
+        if unread {
+            self.offsets_changed();
+        }
+    }
+
+    fn on_success(
+        &mut self,
+        now: UnixTime,
+        id: ConsumerId,
+        want: Want,
+        outcome: Outcome,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Failure> {
+        match (want, outcome) {
+            (Want::Look(asked), Outcome::Consumer(Some(snapshot))) => {
+                return self.on_snapshot(now, id, asked, *snapshot, actions);
+            }
+            (Want::Look(_), Outcome::Consumer(None)) => return self.on_unknown(id),
+            (
+                Want::Candidates,
+                Outcome::Candidates {
+                    candidates,
+                    height,
+                    exact,
+                },
+            ) => {
+                let selected = self.select(&candidates, height, exact);
+                self.consumer(id).selection = Some(selected);
+            }
+            (Want::Check(check), Outcome::Ready) => {
+                self.consumer(id).readiness = Some(Readiness {
+                    check: *check,
+                    at: now,
+                    result: Ok(()),
+                });
+            }
+            (Want::PrepareKey, Outcome::Key(key)) => self.consumer(id).key = Some(key),
+            (Want::Broadcast(tx), Outcome::Included(height)) => {
+                let consumer = self.consumer(id);
+                consumer.sent = Some((tx, height));
+                consumer.look_at(height);
+            }
+            (Want::BuildGenesis { source, expect, .. }, Outcome::Genesis(artifact)) => {
+                self.consumer(id).genesis = Some(Built {
+                    source,
+                    expect,
+                    artifact,
+                });
+            }
+            (Want::Apply(spec), Outcome::Applied(node)) => {
+                let stays = node.spec == Some(spec.digest()) && node.state != NodeState::Stopped;
+                let consumer = self.consumer(id);
+                consumer.node = Some(node);
+                consumer.peers = Some(spec.persistent_peers);
+                if !stays {
+                    let text = "the node did not stay as it was started";
+                    return Err(Failure::transient(text));
+                }
+            }
+            (Want::ConsumerSet { .. }, Outcome::ConsumerSet(keys)) => {
+                self.consumer(id).consumer_set = Some((keys, now));
+            }
+            (Want::Stop, Outcome::Gone) => {
+                if let Some(node) = &mut self.consumer(id).node {
+                    node.state = NodeState::Stopped;
+                }
+            }
+            (Want::Delete, Outcome::Gone) => self.consumer(id).node = None,
+            _ => {
+                return Err(Failure::permanent(
+                    "a defect: the answer is to another question",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn select(&self, candidates: &[Candidate], height: Height, exact: bool) -> Selected {
+        let selection = select(candidates, self.policy.share);
+        let local = selection.selected.contains(&self.local.operator);
+        let word = if local { "selected" } else { "not selected" };
+        let why = format!(
+            "{word}: {} of {} validators hold {} of the tokens at height {height}",
+            selection.selected.len(),
+            candidates.len(),
+            self.policy.share,
+        );
+        Selected { local, why, exact }
+    }
+
+    /// The provider does not know the id: one that was never read does not exist.
+    fn on_unknown(&mut self, id: ConsumerId) -> Result<(), Failure> {
+        let consumer = self.consumer(id);
+        if consumer.seen.is_some() {
+            return Err(contradict(consumer, "that it does not know it"));
+        }
+        consumer.look = None;
+        consumer.unknown = true;
+        self.offsets_changed();
+        Ok(())
+    }
+
+    fn on_snapshot(
+        &mut self,
+        now: UnixTime,
+        id: ConsumerId,
+        asked: Option<Height>,
+        snapshot: Snapshot,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Failure> {
+        let consumer = self.consumer(id);
+        let before = consumer.snapshot();
+        let known = asked.max(before.map(|before| before.height));
+        if snapshot.consumer_id != id || known.is_some_and(|known| snapshot.height < known) {
+            return Err(Failure::transient(format!(
+                "the provider answered for height {}, not for {}: is it behind?",
+                snapshot.height,
+                known.unwrap_or_default(),
+            )));
+        }
+        if let Some(phase) = before.map(|before| before.phase)
+            && !phase.may_become(snapshot.phase)
+        {
+            let text = format!("{}, which cannot follow {phase}", snapshot.phase);
+            return Err(contradict(consumer, &text));
+        }
+        if let Some(notice) = changed(before, &snapshot) {
+            actions.push(Action::Notify(notice));
+        }
+        let same_rest = before.is_some_and(|before| {
+            let height = snapshot.height;
+            let before = before.clone();
+            Snapshot { height, ..before } == snapshot
+        });
+        let same_claim = before.is_some_and(|before| {
+            let claim = |s: &Snapshot| (s.phase, s.launched_at, s.chain_id.clone());
+            claim(before) == claim(&snapshot)
+        });
+        if !same_rest {
+            consumer.reconsider();
+        }
+        consumer.read(snapshot, now);
+        let behind = asked.is_none() && consumer.look.is_some();
+        if !same_claim || self.offsets.is_none() {
+            self.offsets_changed();
+        }
+        if behind {
+            return Err(Failure::transient("the provider's newest block is behind"));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a reading, and believes no deletion that was read before it.
+fn contradict(consumer: &mut Consumer, says: &str) -> Failure {
+    let text = format!(
+        "the provider says {says}: nothing is done; check that provider.rpc is the right chain \
+         and not behind"
+    );
+    consumer.contradiction = Some(text.clone());
+    consumer.deleted_at = None;
+    Failure::permanent(text)
+}
+
+fn on_periodic_failure(what: &str, outcome: Outcome, actions: &mut Vec<Action>) {
+    let failure = match outcome {
+        Outcome::Failed(failure) => failure.message,
+        _ => "a defect: the answer is to another question".into(),
+    };
+    actions.push(Action::Notify(Notice {
+        consumer_id: None,
+        level: Level::Warning,
+        text: format!("{what} failed: {failure}"),
+    }));
+}
+
+/// What to tell people about a new reading.
+fn changed(before: Option<&Snapshot>, now: &Snapshot) -> Option<Notice> {
+    let text = match before.map(|before| before.phase) {
+        Some(phase) if phase == now.phase => return None,
+        Some(Phase::Initialized) if now.phase == Phase::Registered => format!(
+            "chain {}: REGISTERED again at height {}: the launch failed or was withdrawn",
+            now.chain_id, now.height
+        ),
+        _ => format!(
+            "chain {}: {} at height {}",
+            now.chain_id, now.phase, now.height
+        ),
+    };
+    Some(Notice {
+        consumer_id: Some(now.consumer_id),
+        level: Level::Info,
+        text,
+    })
+}
+
+/// Whether a transaction that is in a block shows in what was read since.
+fn shows(tx: &Tx, snapshot: &Snapshot) -> bool {
+    match tx {
+        Tx::AssignKey(key) => snapshot.assigned_key == Some(key.public_key),
+        Tx::OptIn { .. } => snapshot.opted_in,
+        Tx::OptOut(_) => !snapshot.opted_in,
+    }
+}
+
+impl Consumer {
+    /// Remembers a reading.
+    fn read(&mut self, snapshot: Snapshot, now: UnixTime) {
+        let height = snapshot.height;
+        if self.look.is_some_and(|look| look <= height) {
+            self.look = None;
+        }
+        self.unknown = false;
+        self.contradiction = None;
+        match snapshot.phase {
+            Phase::Launched | Phase::Stopped => {
+                self.launch_seen.get_or_insert(height);
+            }
+            Phase::Deleted => {
+                self.deleted_at.get_or_insert(height);
+            }
+            Phase::Registered | Phase::Initialized => {}
+        }
+        if let Some((tx, included)) = self.sent.filter(|(_, included)| *included <= height) {
+            self.sent = None;
+            if !shows(&tx, &snapshot) {
+                // Sending it again at once could go on until the account is empty.
+                let text = format!("a transaction in block {included} had no effect");
+                self.failed(Kind::Send, &Failure::permanent(text), now);
+            }
+        }
+        self.seen = Some((snapshot, now));
+    }
+}
