@@ -55,6 +55,7 @@ pub(super) fn splice(
             copier.value(1)
         }
     })?;
+    copier.take()?;
     copier.space()?;
     let digest = copier.finish()?;
     found.into_pre_ccv(digest)
@@ -112,11 +113,13 @@ struct Copier<R, W> {
     out: W,
     hash: Sha256,
     read: Vec<u8>,
+    /// The next byte of `read` to look at.
     next: usize,
+    /// The first byte of `read` that has neither been written nor left out.
+    pending: usize,
     /// Bytes read in earlier chunks.
     before: u64,
-    write: Vec<u8>,
-    /// While false, what is read is not copied.
+    /// While false, what is read is left out.
     copying: bool,
     /// The bytes of the token being captured.
     capture: Option<Vec<u8>>,
@@ -130,8 +133,8 @@ impl<R: Read, W: Write> Copier<R, W> {
             hash: Sha256::new(),
             read: Vec::with_capacity(CHUNK),
             next: 0,
+            pending: 0,
             before: 0,
-            write: Vec::with_capacity(CHUNK),
             copying: true,
             capture: None,
         }
@@ -141,7 +144,7 @@ impl<R: Read, W: Write> Copier<R, W> {
         if self.peek()?.is_some() {
             return Err(self.syntax("something follows the end"));
         }
-        self.out.write_all(&self.write)?;
+        self.settle()?;
         self.out.flush()?;
         Ok(Digest::new(self.hash.finalize().into()))
     }
@@ -153,41 +156,54 @@ impl<R: Read, W: Write> Copier<R, W> {
         }
     }
 
+    /// Writes or leaves out what was read so far.
+    fn settle(&mut self) -> Result<(), GenesisError> {
+        if self.copying {
+            self.out.write_all(&self.read[self.pending..self.next])?;
+        }
+        self.pending = self.next;
+        Ok(())
+    }
+
+    fn set_copying(&mut self, copying: bool) -> Result<(), GenesisError> {
+        self.settle()?;
+        self.copying = copying;
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), GenesisError> {
+        self.settle()?;
+        Ok(self.out.write_all(bytes)?)
+    }
+
     fn peek(&mut self) -> Result<Option<u8>, GenesisError> {
         if self.next == self.read.len() {
+            self.settle()?;
             self.before += self.read.len() as u64;
-            self.next = 0;
+            (self.next, self.pending) = (0, 0);
             self.read.clear();
-            (&mut self.file)
-                .take(CHUNK as u64)
-                .read_to_end(&mut self.read)?;
+            let mut chunk = (&mut self.file).take(CHUNK as u64);
+            chunk.read_to_end(&mut self.read)?;
             self.hash.update(&self.read);
         }
         Ok(self.read.get(self.next).copied())
     }
 
     /// Takes the byte that was peeked.
-    fn take(&mut self, byte: u8) -> Result<(), GenesisError> {
-        self.next += 1;
-        if let Some(capture) = &mut self.capture {
-            if capture.len() == MAX_CAPTURE {
-                return Err(self.syntax("a value is too long"));
-            }
-            capture.push(byte);
-        }
-        if self.copying {
-            self.put(&[byte])
-        } else {
-            Ok(())
-        }
+    fn take(&mut self) -> Result<(), GenesisError> {
+        self.take_many(1)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), GenesisError> {
-        self.write.extend_from_slice(bytes);
-        if self.write.len() >= CHUNK {
-            self.out.write_all(&self.write)?;
-            self.write.clear();
+    /// Takes this many bytes, which must have been read.
+    fn take_many(&mut self, count: usize) -> Result<(), GenesisError> {
+        let end = self.next + count;
+        if let Some(capture) = &mut self.capture {
+            if capture.len() + count > MAX_CAPTURE {
+                return Err(self.syntax("a value is too long"));
+            }
+            capture.extend_from_slice(&self.read[self.next..end]);
         }
+        self.next = end;
         Ok(())
     }
 
@@ -200,70 +216,76 @@ impl<R: Read, W: Write> Copier<R, W> {
         if byte != wanted {
             return Err(self.syntax(what));
         }
-        self.take(byte)
+        self.take()
     }
 
     fn space(&mut self) -> Result<(), GenesisError> {
-        while let Some(byte @ (b' ' | b'\t' | b'\n' | b'\r')) = self.peek()? {
-            self.take(byte)?;
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek()? {
+            self.take()?;
         }
         Ok(())
     }
 
-    /// Reads an object; `member` reads the value of each key.
+    /// Reads a bracket and items up to the closing bracket, which is left to the caller.
+    fn items(
+        &mut self,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Result<(), GenesisError>,
+    ) -> Result<(), GenesisError> {
+        self.take()?;
+        self.space()?;
+        if self.need()? == close {
+            return Ok(());
+        }
+        loop {
+            item(self)?;
+            self.space()?;
+            match self.need()? {
+                b',' => self.take()?,
+                byte if byte == close => return Ok(()),
+                _ => return Err(self.syntax("a comma or a closing bracket is expected")),
+            }
+            self.space()?;
+        }
+    }
+
+    /// Reads an object up to its closing bracket; `member` reads the value of each key.
     fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Result<(), GenesisError>,
     ) -> Result<(), GenesisError> {
-        self.expect(b'{', "an object is expected")?;
+        if self.need()? != b'{' {
+            return Err(self.syntax("an object is expected"));
+        }
+        self.items(b'}', |copier| {
+            let key = copier.key()?;
+            copier.colon()?;
+            member(copier, &key)
+        })
+    }
+
+    fn colon(&mut self) -> Result<(), GenesisError> {
         self.space()?;
-        if self.need()? == b'}' {
-            return self.take(b'}');
-        }
-        loop {
-            let key = self.key()?;
-            self.space()?;
-            self.expect(b':', "a colon is expected")?;
-            self.space()?;
-            member(self, &key)?;
-            self.space()?;
-            match self.need()? {
-                b',' => self.take(b',')?,
-                b'}' => return self.take(b'}'),
-                _ => return Err(self.syntax("a comma or the end of an object is expected")),
-            }
-            self.space()?;
-        }
+        self.expect(b':', "a colon is expected")?;
+        self.space()
     }
 
     /// Reads `app_state`, with `ccvconsumer` replaced or put at its end.
     fn app_state(&mut self, ccvconsumer: &[u8]) -> Result<(), GenesisError> {
         let (mut replaced, mut empty) = (false, true);
-        self.expect(b'{', "app_state must be an object")?;
-        self.space()?;
-        while self.need()? != b'}' {
-            if !empty {
-                self.expect(b',', "a comma is expected")?;
-                self.space()?;
-            }
+        self.object(|copier, key| {
             empty = false;
-            let key = self.key()?;
-            self.space()?;
-            self.expect(b':', "a colon is expected")?;
-            self.space()?;
-            if key == "ccvconsumer" {
-                if std::mem::replace(&mut replaced, true) {
-                    return Err(GenesisError::Shape("ccvconsumer stands there twice".into()));
-                }
-                self.copying = false;
-                self.value(2)?;
-                self.copying = true;
-                self.put(ccvconsumer)?;
-            } else {
-                self.value(2)?;
+            if key != "ccvconsumer" {
+                return copier.value(2);
             }
-            self.space()?;
-        }
+            if std::mem::replace(&mut replaced, true) {
+                return Err(GenesisError::Shape("ccvconsumer stands there twice".into()));
+            }
+            copier.set_copying(false)?;
+            copier.value(2)?;
+            copier.set_copying(true)?;
+            copier.put(ccvconsumer)
+        })?;
         if !replaced {
             self.put(if empty {
                 b"\"ccvconsumer\":"
@@ -272,7 +294,7 @@ impl<R: Read, W: Write> Copier<R, W> {
             })?;
             self.put(ccvconsumer)?;
         }
-        self.take(b'}')
+        self.take()
     }
 
     fn value(&mut self, depth: u32) -> Result<(), GenesisError> {
@@ -280,8 +302,18 @@ impl<R: Read, W: Write> Copier<R, W> {
             return Err(self.syntax("it is nested too deeply"));
         }
         match self.need()? {
-            b'{' => self.object(|copier, _| copier.value(depth + 1)),
-            b'[' => self.array(depth),
+            b'{' => {
+                self.items(b'}', |copier| {
+                    copier.string()?;
+                    copier.colon()?;
+                    copier.value(depth + 1)
+                })?;
+                self.take()
+            }
+            b'[' => {
+                self.items(b']', |copier| copier.value(depth + 1))?;
+                self.take()
+            }
             b'"' => self.string(),
             b'-' | b'0'..=b'9' => self.number(),
             b't' => self.word(b"true"),
@@ -291,41 +323,30 @@ impl<R: Read, W: Write> Copier<R, W> {
         }
     }
 
-    fn array(&mut self, depth: u32) -> Result<(), GenesisError> {
-        self.take(b'[')?;
-        self.space()?;
-        if self.need()? == b']' {
-            return self.take(b']');
-        }
-        loop {
-            self.value(depth + 1)?;
-            self.space()?;
-            match self.need()? {
-                b',' => self.take(b',')?,
-                b']' => return self.take(b']'),
-                _ => return Err(self.syntax("a comma or the end of an array is expected")),
-            }
-            self.space()?;
-        }
-    }
-
     fn string(&mut self) -> Result<(), GenesisError> {
         self.expect(b'"', "a string is expected")?;
         loop {
-            let byte = self.need()?;
-            self.take(byte)?;
-            match byte {
-                b'"' => return Ok(()),
-                b'\\' => self.escape()?,
-                0..=0x1f => return Err(self.syntax("a control character stands in a string")),
-                _ => {}
+            self.need()?;
+            let rest = &self.read[self.next..];
+            let plain = rest
+                .iter()
+                .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            self.take_many(plain.unwrap_or(rest.len()))?;
+            match (plain, self.read.get(self.next)) {
+                (None, _) | (_, None) => {}
+                (_, Some(b'"')) => return self.take(),
+                (_, Some(b'\\')) => {
+                    self.take()?;
+                    self.escape()?;
+                }
+                (_, Some(_)) => return Err(self.syntax("a control character stands in a string")),
             }
         }
     }
 
     fn escape(&mut self) -> Result<(), GenesisError> {
         let byte = self.need()?;
-        self.take(byte)?;
+        self.take()?;
         match byte {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
             b'u' => {
@@ -334,7 +355,7 @@ impl<R: Read, W: Write> Copier<R, W> {
                     if !digit.is_ascii_hexdigit() {
                         return Err(self.syntax("four hex digits are expected"));
                     }
-                    self.take(digit)?;
+                    self.take()?;
                 }
                 Ok(())
             }
@@ -344,8 +365,8 @@ impl<R: Read, W: Write> Copier<R, W> {
 
     fn digits(&mut self) -> Result<(), GenesisError> {
         let mut any = false;
-        while let Some(byte @ b'0'..=b'9') = self.peek()? {
-            self.take(byte)?;
+        while let Some(b'0'..=b'9') = self.peek()? {
+            self.take()?;
             any = true;
         }
         if any {
@@ -357,21 +378,21 @@ impl<R: Read, W: Write> Copier<R, W> {
 
     fn number(&mut self) -> Result<(), GenesisError> {
         if self.need()? == b'-' {
-            self.take(b'-')?;
+            self.take()?;
         }
         if self.need()? == b'0' {
-            self.take(b'0')?;
+            self.take()?;
         } else {
             self.digits()?;
         }
         if self.peek()? == Some(b'.') {
-            self.take(b'.')?;
+            self.take()?;
             self.digits()?;
         }
-        if let Some(byte @ (b'e' | b'E')) = self.peek()? {
-            self.take(byte)?;
-            if let Some(sign @ (b'+' | b'-')) = self.peek()? {
-                self.take(sign)?;
+        if let Some(b'e' | b'E') = self.peek()? {
+            self.take()?;
+            if let Some(b'+' | b'-') = self.peek()? {
+                self.take()?;
             }
             self.digits()?;
         }
