@@ -3,22 +3,33 @@
 //! Containers published on such an address are reached there by every other container, as they
 //! would be on a machine of their own.
 
+use std::fs;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use tokio::process::Command;
 
 use crate::Error;
+use crate::cache::{self, Lock};
 use crate::command::run;
 use crate::process::Lifetime;
 
 /// An interface `icsmX` with the addresses `10.77.X.1`, `10.77.X.2`, ..; X is the first one free.
 ///
-/// A tied one is removed when dropped.
+/// A tied one is removed when dropped, or by the next creation after its process was killed.
 #[derive(Debug)]
 pub struct Bridge {
     name: String,
     addresses: Vec<Ipv4Addr>,
-    lifetime: Lifetime,
+    /// Held and marked as long as a tied bridge is in use.
+    tie: Option<Tie>,
+}
+
+/// The claim of this process on a bridge that must not outlive it.
+#[derive(Debug)]
+struct Tie {
+    mark: PathBuf,
+    _lock: Lock,
 }
 
 impl Bridge {
@@ -29,13 +40,27 @@ impl Bridge {
     pub async fn create(count: u8, lifetime: Lifetime) -> Result<Self, Error> {
         for net in 0..=u8::MAX {
             let name = format!("icsm{net}");
+            let folder = cache::folder()?.join("bridges");
+            let Some(lock) = Lock::try_exclusive(&folder.join(&name))? else {
+                continue;
+            };
+            let mark = folder.join(format!("{name}.tied"));
+            if mark.exists() {
+                // Its process is gone, or the lock would be held. So may be the bridge.
+                Self::remove(&name).await.ok();
+                fs::remove_file(&mark).map_err(Error::file("remove", &mark))?;
+            }
             match run(ip().args(["link", "add", &name, "type", "bridge"])).await {
                 Ok(_) => {
                     let addresses = (1..=count).map(|host| Ipv4Addr::new(10, 77, net, host));
+                    let tie = match lifetime {
+                        Lifetime::Detached => None,
+                        Lifetime::Tied => Some(Tie::new(mark, lock)?),
+                    };
                     let bridge = Self {
                         name,
                         addresses: addresses.collect(),
-                        lifetime,
+                        tie,
                     };
                     bridge.set_up().await?;
                     return Ok(bridge);
@@ -85,18 +110,27 @@ impl Bridge {
     }
 }
 
+impl Tie {
+    fn new(mark: PathBuf, lock: Lock) -> Result<Self, Error> {
+        fs::write(&mark, "").map_err(Error::file("write", &mark))?;
+        Ok(Self { mark, _lock: lock })
+    }
+}
+
 impl Drop for Bridge {
     #[expect(clippy::print_stderr, reason = "a drop has no other way to tell")]
     fn drop(&mut self) {
-        if self.lifetime == Lifetime::Tied {
-            let mut command = std::process::Command::new("ip");
-            let removed = command.args(["link", "delete", &self.name]).status();
-            if !removed
-                .as_ref()
-                .is_ok_and(std::process::ExitStatus::success)
-            {
-                eprintln!("interface {} stays: {removed:?}", self.name);
-            }
+        let Some(tie) = &self.tie else { return };
+        let mut command = std::process::Command::new("ip");
+        let removed = command.args(["link", "delete", &self.name]).status();
+        if removed
+            .as_ref()
+            .is_ok_and(std::process::ExitStatus::success)
+        {
+            // With the mark left there the next creation would look for the bridge in vain.
+            fs::remove_file(&tie.mark).ok();
+        } else {
+            eprintln!("interface {} stays: {removed:?}", self.name);
         }
     }
 }

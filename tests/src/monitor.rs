@@ -111,11 +111,25 @@ impl MonitorProcess {
     /// # Errors
     /// When the time passes, or the monitor ends without the line.
     pub async fn wait_for_log(&self, pattern: &str, timeout: Duration) -> Result<String, Error> {
-        let what = format!("{pattern:?} in {}", self.log.display());
+        self.wait_for_line(&[pattern], timeout).await
+    }
+
+    /// Waits until the present run has written a line with all of `patterns`, and returns the line.
+    ///
+    /// # Errors
+    /// When the time passes, or the monitor ends without the line.
+    pub async fn wait_for_line(
+        &self,
+        patterns: &[&str],
+        timeout: Duration,
+    ) -> Result<String, Error> {
+        let what = format!("a line with {patterns:?} in {}", self.log.display());
         wait::until(&what, timeout, async || {
             // In this order: what it wrote just before its end still counts.
             let running = self.is_running();
-            if let Some(line) = self.log()?.lines().find(|line| line.contains(pattern)) {
+            let log = self.log()?;
+            let all = |line: &&str| patterns.iter().all(|pattern| line.contains(pattern));
+            if let Some(line) = log.lines().find(all) {
                 return Ok(Some(Ok(line.to_owned())));
             }
             let ended = || Err(Error::Reply(format!("the monitor ended without {what}")));

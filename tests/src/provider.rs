@@ -253,6 +253,16 @@ impl ProviderChain {
         Ok(&self.node(name)?.home)
     }
 
+    /// Public half of the key that a validator signs the provider's blocks with, in base64.
+    ///
+    /// # Errors
+    /// When there is no such validator, or its key cannot be read.
+    pub fn consensus_key(&self, name: &str) -> Result<String, Error> {
+        let file = self.home(name)?.join("config/priv_validator_key.json");
+        let key = &genesis::read(&file)?["pub_key"]["value"];
+        Ok(key.as_str().unwrap_or_default().to_owned())
+    }
+
     /// File with the mnemonic of an account, mode 0600.
     ///
     /// # Errors
@@ -286,6 +296,14 @@ impl ProviderChain {
     /// When the node does not answer.
     pub async fn height(&self, name: &str) -> Result<u64, Error> {
         self.node(name)?.height().await?
+    }
+
+    /// Returns the height of the first node that runs.
+    ///
+    /// # Errors
+    /// When none runs, or it does not answer.
+    pub async fn latest(&self) -> Result<u64, Error> {
+        self.running()?.rpc.height().await
     }
 
     /// Waits until a validator's node has a height.

@@ -71,17 +71,48 @@ impl Rpc {
     /// # Errors
     /// When the node does not answer, or does not have the height.
     pub async fn validators(&self, height: u64) -> Result<Vec<(String, u64)>, Error> {
-        let answer = self
-            .get(&format!("validators?height={height}&per_page=100"))
-            .await?;
-        let validators = answer["validators"]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice);
+        let validators = self.validator_list(height).await?;
         let pair = |validator: &Value| {
             let address = validator["address"].as_str().unwrap_or_default().to_owned();
             Ok((address, number(&validator["voting_power"])?))
         };
         validators.iter().map(pair).collect()
+    }
+
+    async fn validator_list(&self, height: u64) -> Result<Vec<Value>, Error> {
+        let method = format!("validators?height={height}&per_page=100");
+        match self.get(&method).await?["validators"].take() {
+            Value::Array(validators) => Ok(validators),
+            other => Err(Error::Reply(format!("no list of validators: {other}"))),
+        }
+    }
+
+    /// Returns the validators at a height as pairs of public key (base64) and voting power, the
+    /// strongest first.
+    ///
+    /// # Errors
+    /// When the node does not answer, or does not have the height.
+    pub async fn validator_keys(&self, height: u64) -> Result<Vec<(String, u64)>, Error> {
+        let validators = self.validator_list(height).await?;
+        let pair = |validator: &Value| {
+            let key = validator["pub_key"]["value"].as_str().unwrap_or_default();
+            Ok((key.to_owned(), number(&validator["voting_power"])?))
+        };
+        validators.iter().map(pair).collect()
+    }
+
+    /// Returns the transactions of the whole chain that a query of the node's index finds, such as
+    /// `opt_in.consumer_id='0'`, oldest first; at most 100.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn txs(&self, query: &str) -> Result<Vec<Value>, Error> {
+        let query = query.replace(' ', "%20");
+        let method = format!("tx_search?query=%22{query}%22&order_by=%22asc%22&per_page=100");
+        match self.get(&method).await?["txs"].take() {
+            Value::Array(txs) => Ok(txs),
+            other => Err(Error::Reply(format!("no list of transactions: {other}"))),
+        }
     }
 
     /// Returns the block at a height, as the RPC gives it.

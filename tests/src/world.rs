@@ -1,24 +1,32 @@
 //! A whole devnet: a provider chain, a Docker engine, and a monitor for each validator.
 
+mod consumers;
+mod history;
+mod nodes;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use bollard::models::ContainerInspectResponse;
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::bridge::Bridge;
 use crate::engine::Engine;
+use crate::leftovers::{self, Guard};
 use crate::monitor::MonitorProcess;
-use crate::owner::{PreCcv, PreCcvSpec};
 use crate::process::Lifetime;
 use crate::program::Program;
 use crate::provider::{Profile, ProviderChain, ProviderSpec, ValidatorSpec};
-use crate::rpc::Rpc;
-use crate::{Daemons, Error, image, leftovers, wait};
+use crate::{Daemons, Error, image};
+
+pub use consumers::{Consumer, ConsumerSpec, Member};
+pub use history::{OptIn, height_in};
+
+/// How long a monitor may take from its start to its first block of the provider.
+const STARTED: Duration = Duration::from_secs(30);
 
 /// What a devnet is to be.
 #[derive(Clone, Debug)]
@@ -32,10 +40,16 @@ pub struct WorldSpec {
 }
 
 /// A running devnet.
+///
+/// A tied one that is dropped without [`World::stop`], as by a failing test, shows the logs and
+/// removes its containers and volumes, too.
 #[derive(Debug)]
 pub struct World {
+    // In the order in which the parts have to end: a monitor would replace a removed container.
+    validators: BTreeMap<String, Validator>,
     /// The provider chain.
     pub chain: ProviderChain,
+    _leftovers: Guard,
     /// The Docker engine.
     pub engine: Engine,
     program: Program,
@@ -43,7 +57,8 @@ pub struct World {
     folder: PathBuf,
     name: String,
     lifetime: Lifetime,
-    validators: BTreeMap<String, Validator>,
+    /// One transaction of the owner at a time, whose account counts them.
+    owner: Mutex<()>,
     _bridge: Bridge,
 }
 
@@ -53,20 +68,6 @@ struct Validator {
     address: Ipv4Addr,
     config: PathBuf,
     monitor: Option<MonitorProcess>,
-}
-
-/// A consumer that its owner created.
-#[derive(Clone, Debug)]
-pub struct Consumer {
-    /// The provider's id.
-    pub id: String,
-    /// Its chain id.
-    pub chain_id: String,
-    /// The ports that `ics-monitor ports` gives.
-    pub ports: Value,
-    /// Where the monitors read the pre-CCV genesis.
-    pub pre_ccv: PathBuf,
-    parameters: Value,
 }
 
 impl World {
@@ -103,16 +104,20 @@ impl World {
                 },
             );
         }
+        let instances = validators.keys().map(|name| instance(&spec.name, name));
+        let guard = Guard::new(&engine, instances.collect(), spec.lifetime).await?;
         let chain = ProviderChain::start(&daemons, provider, &folder.join("provider")).await?;
         let world = Self {
+            validators,
             chain,
+            _leftovers: guard,
             engine,
             program,
             daemons,
             folder,
             name: spec.name,
             lifetime: spec.lifetime,
-            validators,
+            owner: Mutex::new(()),
             _bridge: bridge,
         };
         world.configure(&image)?;
@@ -179,7 +184,7 @@ impl World {
 
     /// The instance name of a validator's monitor.
     pub fn instance(&self, validator: &str) -> String {
-        format!("{}-{validator}", self.name)
+        instance(&self.name, validator)
     }
 
     /// The configuration of a validator's monitor.
@@ -204,6 +209,23 @@ impl World {
             .ok_or_else(|| Error::Setup(format!("no validator {name}")))
     }
 
+    /// Changes the configuration of a validator's monitor; a running one has read it already.
+    ///
+    /// # Errors
+    /// When there is no such validator, or the file cannot be read or written.
+    pub fn reconfigure(
+        &self,
+        validator: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<(), Error> {
+        let path = self.config(validator)?;
+        let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
+        let mut config: Value =
+            toml::from_str(&text).map_err(|e| Error::Reply(format!("{}: {e}", path.display())))?;
+        change(&mut config);
+        write_toml(path, &config)
+    }
+
     /// Starts the monitors of these validators.
     ///
     /// # Errors
@@ -211,29 +233,82 @@ impl World {
     pub async fn start_monitors(&mut self, names: &[&str]) -> Result<(), Error> {
         for name in names {
             let log = self.folder.join(format!("{name}.log"));
-            let (program, lifetime) = (self.program.path().to_owned(), self.lifetime);
-            let config = self.validator(name)?.config.clone();
-            let monitor = MonitorProcess::spawn(&program, &config, &log, lifetime)?;
-            monitor
-                .wait_for_log("follows the provider", Duration::from_secs(30))
-                .await?;
+            let config = self.config(name)?;
+            let monitor = MonitorProcess::spawn(self.program.path(), config, &log, self.lifetime)?;
             if let Some(validator) = self.validators.get_mut(*name) {
                 validator.monitor = Some(monitor);
             }
         }
+        for name in names {
+            self.follows(name).await?;
+        }
         Ok(())
+    }
+
+    /// Starts a validator's monitor again after its end.
+    ///
+    /// # Errors
+    /// When it runs still, does not start, or ends at once.
+    pub async fn restart_monitor(&mut self, name: &str) -> Result<(), Error> {
+        self.monitor_mut(name)?.restart()?;
+        self.follows(name).await
+    }
+
+    async fn follows(&self, name: &str) -> Result<(), Error> {
+        let follows = self
+            .monitor(name)?
+            .wait_for_log("follows the provider", STARTED);
+        follows.await.map(drop)
     }
 
     /// The running or ended monitor of a validator.
     ///
     /// # Errors
     /// When it was never started.
-    pub fn monitor(&mut self, name: &str) -> Result<&mut MonitorProcess, Error> {
-        let monitor = self
-            .validators
-            .get_mut(name)
-            .and_then(|v| v.monitor.as_mut());
-        monitor.ok_or_else(|| Error::Setup(format!("no monitor of {name} was started")))
+    pub fn monitor(&self, name: &str) -> Result<&MonitorProcess, Error> {
+        let monitor = self.validators.get(name).and_then(|v| v.monitor.as_ref());
+        monitor.ok_or_else(|| never_started(name))
+    }
+
+    /// The same, to end it or to start it again.
+    ///
+    /// # Errors
+    /// When it was never started.
+    pub fn monitor_mut(&mut self, name: &str) -> Result<&mut MonitorProcess, Error> {
+        let validator = self.validators.get_mut(name);
+        let monitor = validator.and_then(|v| v.monitor.as_mut());
+        monitor.ok_or_else(|| never_started(name))
+    }
+
+    /// Gives a validator's monitor an order for a consumer: `opt-in` or `opt-out`.
+    ///
+    /// # Errors
+    /// When the program refuses it.
+    pub async fn order(
+        &self,
+        validator: &str,
+        order: &str,
+        consumer: &Consumer,
+    ) -> Result<(), Error> {
+        let config = self.config(validator)?;
+        let answer = self.program.ask(config, &[order, &consumer.id]).await;
+        answer.map(drop)
+    }
+
+    /// Waits until a validator's monitor has told something about a consumer, and returns the line.
+    ///
+    /// # Errors
+    /// When the time passes, or the monitor ends without the line.
+    pub async fn notice(
+        &self,
+        validator: &str,
+        consumer: &Consumer,
+        pattern: &str,
+        timeout: Duration,
+    ) -> Result<String, Error> {
+        let about = format!("consumer=\"{}\"", consumer.id);
+        let monitor = self.monitor(validator)?;
+        monitor.wait_for_line(&[pattern, &about], timeout).await
     }
 
     /// Ends all monitors, removes all containers and volumes of this devnet, stops the chain.
@@ -252,189 +327,6 @@ impl World {
             leftovers::remove(&self.engine, &self.instance(name)).await?;
         }
         self.chain.stop().await
-    }
-
-    /// Creates a consumer as its owner, launching in `spawn_in`, or not yet with `None`.
-    ///
-    /// Its pre-CCV genesis lies where the monitors look for it before the provider knows of it.
-    ///
-    /// # Errors
-    /// When the owner's tools or the provider refuse.
-    pub async fn create_consumer(
-        &self,
-        chain_id: &str,
-        spawn_in: Option<Duration>,
-    ) -> Result<Consumer, Error> {
-        let known = self.owner(&["consumer", "list"]).await?;
-        let next = known["consumers"].as_array().map_or(0, Vec::len);
-        let spawn_time = spawn_in.map(|spawn_in| rfc3339(SystemTime::now() + spawn_in));
-        let genesis_time = match &spawn_time {
-            Some(time) => time.clone(),
-            None => rfc3339(SystemTime::now()),
-        };
-        let relayer = self.chain.account_address("relayer")?;
-        let spec = PreCcvSpec {
-            chain_id,
-            initial_height: 1,
-            genesis_time: &genesis_time,
-            funded: &[relayer],
-        };
-        let made = self.folder.join(format!("owner-{next}"));
-        let made = PreCcv::make(&self.daemons, &made, &spec).await?;
-        let pre_ccv = self.folder.join("pre-ccv").join(format!("{next}.json"));
-        fs::copy(&made.path, &pre_ccv).map_err(Error::file("copy", &pre_ccv))?;
-        let parameters = parameters(chain_id, &made.sha256, spawn_time.as_deref());
-        let description = json!({
-            "chain_id": chain_id,
-            "metadata": {"name": "consumer", "description": "of the devnet", "metadata": "{}"},
-            "initialization_parameters": parameters,
-        });
-        let created = self.owner_file("create", &description).await?;
-        let ports = self.owner(&["ports", chain_id]).await?;
-        Ok(Consumer {
-            id: created["consumer_id"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            chain_id: chain_id.to_owned(),
-            ports,
-            pre_ccv,
-            parameters,
-        })
-    }
-
-    /// Sets a new spawn time for a consumer, as its owner.
-    ///
-    /// # Errors
-    /// When the provider refuses.
-    pub async fn set_spawn_time(
-        &self,
-        consumer: &Consumer,
-        spawn_in: Duration,
-    ) -> Result<(), Error> {
-        let mut parameters = consumer.parameters.clone();
-        parameters["spawn_time"] = rfc3339(SystemTime::now() + spawn_in).into();
-        let change = json!({
-            "consumer_id": consumer.id,
-            "initialization_parameters": parameters,
-        });
-        self.owner_file("update", &change).await.map(|_| ())
-    }
-
-    /// Runs the program as the owner of consumers and returns its answer.
-    ///
-    /// # Errors
-    /// When it refuses.
-    pub async fn owner(&self, arguments: &[&str]) -> Result<Value, Error> {
-        self.program
-            .ask(&self.folder.join("owner.toml"), arguments)
-            .await
-    }
-
-    async fn owner_file(&self, verb: &str, description: &Value) -> Result<Value, Error> {
-        let path = self.folder.join(format!("{verb}.json"));
-        fs::write(&path, description.to_string()).map_err(Error::file("write", &path))?;
-        self.owner(&["consumer", verb, &path.to_string_lossy()])
-            .await
-    }
-
-    /// What the provider says of a consumer, as `ics-monitor consumer show` prints it.
-    ///
-    /// # Errors
-    /// When the provider does not know it.
-    pub async fn show(&self, consumer: &Consumer) -> Result<Value, Error> {
-        self.owner(&["consumer", "show", &consumer.id]).await
-    }
-
-    /// Waits until the provider has a consumer in this phase, such as `LAUNCHED`.
-    ///
-    /// # Errors
-    /// When that takes longer than `timeout`.
-    pub async fn wait_for_phase(
-        &self,
-        consumer: &Consumer,
-        phase: &str,
-        timeout: Duration,
-    ) -> Result<Value, Error> {
-        let what = format!("phase {phase} of consumer {}", consumer.id);
-        wait::until(&what, timeout, async || {
-            let shown = self.show(consumer).await?;
-            if shown["phase"] == phase {
-                return Ok(Some(shown));
-            }
-            Err(Error::Reply(format!("phase {}", shown["phase"])))
-        })
-        .await
-    }
-
-    /// The RPC of a validator's consumer node.
-    ///
-    /// # Errors
-    /// When there is no such validator.
-    pub fn consumer_rpc(&self, validator: &str, consumer: &Consumer) -> Result<Rpc, Error> {
-        Rpc::new(&format!(
-            "http://{}:{}",
-            self.address(validator)?,
-            consumer.ports["rpc"]
-        ))
-    }
-
-    /// A validator's container for a consumer; `None` if there is none.
-    ///
-    /// # Errors
-    /// When the engine does not answer.
-    pub async fn container(
-        &self,
-        validator: &str,
-        consumer: &Consumer,
-    ) -> Result<Option<ContainerInspectResponse>, Error> {
-        let name = self.object_name(validator, consumer);
-        let found = self.engine.client();
-        match found
-            .inspect_container(&name, None::<InspectContainerOptions>)
-            .await
-        {
-            Ok(container) => Ok(Some(container)),
-            Err(bollard::errors::Error::DockerResponseServerError {
-                status_code: 404, ..
-            }) => Ok(None),
-            Err(error) => Err(Error::engine(format!("inspect {name}"))(error)),
-        }
-    }
-
-    /// Whether a validator's volume for a consumer is there.
-    ///
-    /// # Errors
-    /// When the engine does not answer.
-    pub async fn has_volume(&self, validator: &str, consumer: &Consumer) -> Result<bool, Error> {
-        let name = self.object_name(validator, consumer);
-        match self.engine.client().inspect_volume(&name).await {
-            Ok(_) => Ok(true),
-            Err(bollard::errors::Error::DockerResponseServerError {
-                status_code: 404, ..
-            }) => Ok(false),
-            Err(error) => Err(Error::engine(format!("inspect volume {name}"))(error)),
-        }
-    }
-
-    /// The names of all containers of this devnet, running or not.
-    ///
-    /// # Errors
-    /// When the engine does not answer.
-    pub async fn containers(&self) -> Result<Vec<String>, Error> {
-        let all = ListContainersOptionsBuilder::default().all(true).build();
-        let listed = self.engine.client().list_containers(Some(all)).await;
-        let listed = listed.map_err(Error::engine("list containers"))?;
-        let prefix = format!("/ics-{}-", self.name);
-        let names = listed
-            .into_iter()
-            .flat_map(|container| container.names.unwrap_or_default());
-        Ok(names.filter(|name| name.starts_with(&prefix)).collect())
-    }
-
-    /// The name of a validator's container and volume for a consumer.
-    pub fn object_name(&self, validator: &str, consumer: &Consumer) -> String {
-        format!("ics-{}-{}", self.instance(validator), consumer.id)
     }
 }
 
@@ -467,25 +359,10 @@ fn write_toml(path: &Path, value: &Value) -> Result<(), Error> {
     fs::write(path, text).map_err(Error::file("write", path))
 }
 
-fn parameters(chain_id: &str, genesis_hash: &str, spawn_time: Option<&str>) -> Value {
-    let revision: u64 = chain_id
-        .rsplit_once('-')
-        .and_then(|(_, digits)| digits.parse().ok())
-        .unwrap_or(0);
-    json!({
-        "initial_height": {"revision_number": revision, "revision_height": 1},
-        "genesis_hash": genesis_hash,
-        "binary_hash": "",
-        "spawn_time": spawn_time,
-        "unbonding_period": "480h",
-        "ccv_timeout_period": "672h",
-        "transfer_timeout_period": "1h",
-        "consumer_redistribution_fraction": "0.75",
-        "blocks_per_distribution_transmission": 1000,
-        "historical_entries": 10000,
-    })
+fn instance(world: &str, validator: &str) -> String {
+    format!("{world}-{validator}")
 }
 
-fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
+fn never_started(name: &str) -> Error {
+    Error::Setup(format!("no monitor of {name} was started"))
 }

@@ -1,0 +1,102 @@
+//! The consumer nodes of a devnet: their containers, volumes and RPC.
+
+use std::time::Duration;
+
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+
+use super::{Consumer, World};
+use crate::rpc::Rpc;
+use crate::{Error, wait};
+
+impl World {
+    /// Waits until a validator's consumer node has this height.
+    ///
+    /// # Errors
+    /// When that takes longer than `timeout`.
+    pub async fn wait_for_blocks(
+        &self,
+        validator: &str,
+        consumer: &Consumer,
+        height: u64,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let rpc = self.consumer_rpc(validator, consumer)?;
+        let what = format!("block {height} of consumer {} by {validator}", consumer.id);
+        wait::until(&what, timeout, async || match rpc.height().await? {
+            now if now < height => Err(Error::Reply(format!("height {now}"))),
+            _ => Ok(Some(())),
+        })
+        .await
+    }
+
+    /// The RPC of a validator's consumer node.
+    ///
+    /// # Errors
+    /// When there is no such validator.
+    pub fn consumer_rpc(&self, validator: &str, consumer: &Consumer) -> Result<Rpc, Error> {
+        Rpc::new(&format!(
+            "http://{}:{}",
+            self.address(validator)?,
+            consumer.ports["rpc"]
+        ))
+    }
+
+    /// A validator's container for a consumer; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn container(
+        &self,
+        validator: &str,
+        consumer: &Consumer,
+    ) -> Result<Option<ContainerInspectResponse>, Error> {
+        let name = self.object_name(validator, consumer);
+        let found = self.engine.client();
+        match found
+            .inspect_container(&name, None::<InspectContainerOptions>)
+            .await
+        {
+            Ok(container) => Ok(Some(container)),
+            Err(bollard::errors::Error::DockerResponseServerError {
+                status_code: 404, ..
+            }) => Ok(None),
+            Err(error) => Err(Error::engine(format!("inspect {name}"))(error)),
+        }
+    }
+
+    /// Whether a validator's volume for a consumer is there.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn has_volume(&self, validator: &str, consumer: &Consumer) -> Result<bool, Error> {
+        let name = self.object_name(validator, consumer);
+        match self.engine.client().inspect_volume(&name).await {
+            Ok(_) => Ok(true),
+            Err(bollard::errors::Error::DockerResponseServerError {
+                status_code: 404, ..
+            }) => Ok(false),
+            Err(error) => Err(Error::engine(format!("inspect volume {name}"))(error)),
+        }
+    }
+
+    /// The names of all containers of this devnet, running or not.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn containers(&self) -> Result<Vec<String>, Error> {
+        let all = ListContainersOptionsBuilder::default().all(true).build();
+        let listed = self.engine.client().list_containers(Some(all)).await;
+        let listed = listed.map_err(Error::engine("list containers"))?;
+        let prefix = format!("/ics-{}-", self.name);
+        let names = listed
+            .into_iter()
+            .flat_map(|container| container.names.unwrap_or_default());
+        Ok(names.filter(|name| name.starts_with(&prefix)).collect())
+    }
+
+    /// The name of a validator's container and volume for a consumer.
+    pub fn object_name(&self, validator: &str, consumer: &Consumer) -> String {
+        format!("ics-{}-{}", self.instance(validator), consumer.id)
+    }
+}
