@@ -266,7 +266,7 @@ mod tests {
         let before = spec("consumer-1");
         let mut after = before.clone();
         let id = "c06732073dbdfaece05be0245312e187771d9d93";
-        after.persistent_peers = Peer::from_details(&format!("p2p={id}@a"), 1)
+        after.persistent_peers = Peer::from_details(&format!("p2p={id}@a"), before.consumer_id, 1)
             .into_iter()
             .collect();
         assert_eq!(before.digest(), after.digest());

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Serialize, Serializer};
 
+use crate::id::ConsumerId;
+
 /// A CometBFT node id: 20 bytes, the address of the node key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; 20]);
@@ -38,11 +40,14 @@ pub enum PeerError {
     /// No entry that starts with `p2p=`.
     #[error("publishes no p2p=<node id>@<host> in its staking details")]
     Missing,
-    /// More than one, so which one holds is unclear.
-    #[error("publishes more than one p2p= entry in its staking details")]
-    Repeated,
-    /// Not `<node id>@<host>`.
-    #[error("publishes {0:?}, which is not p2p=<40 hex characters>@<DNS name or IP address>")]
+    /// An entry stands there twice, so which one holds is unclear.
+    #[error("publishes more than one {0} entry in its staking details")]
+    Repeated(String),
+    /// Neither `p2p=<node id>@<host>` nor `p2p.<consumer id>=<host>:<port>`.
+    #[error(
+        "publishes {0:?}, which is neither p2p=<40 hex characters>@<DNS name or IP address> nor \
+         p2p.<consumer id>=<host>:<port>"
+    )]
     Malformed(String),
 }
 
@@ -91,30 +96,69 @@ impl Host {
 }
 
 impl Peer {
-    /// Reads the peer that a validator's `details` publish, for a consumer on this P2P port.
+    /// Reads the peer that a validator's `details` publish for a consumer whose computed P2P port
+    /// is this.
     ///
-    /// The entry is a word `p2p=<node id>@<host>` among any other text.
+    /// Among any other text stands a word `p2p=<node id>@<host>`. Where the validator's node of
+    /// this consumer listens elsewhere, a word `p2p.<consumer id>=<host>:<port>` says so; without
+    /// a host (`p2p.<consumer id>=:<port>`) only the port differs.
     ///
     /// # Errors
-    /// If there is no such entry, more than one, or one that names no host.
-    pub fn from_details(details: &str, port: u16) -> Result<Self, PeerError> {
-        let is_gap = |c: char| c.is_whitespace() || c == ',' || c == ';' || c == '|';
-        let mut entries = details
-            .split(is_gap)
-            .filter_map(|word| word.strip_prefix("p2p="));
-        let entry = entries.next().ok_or(PeerError::Missing)?;
-        if entries.next().is_some() {
-            return Err(PeerError::Repeated);
-        }
-        let parsed = entry.split_once('@').and_then(|(id, host)| {
-            Some(Self {
-                node_id: NodeId::from_hex(id)?,
-                host: Host::parse(host)?,
+    /// If there is no first entry, one of them stands there twice, or one cannot be read.
+    pub fn from_details(
+        details: &str,
+        consumer_id: ConsumerId,
+        port: u16,
+    ) -> Result<Self, PeerError> {
+        let entry = single(details, "p2p=")?.ok_or(PeerError::Missing)?;
+        let parsed = entry
+            .split_once('@')
+            .and_then(|(id, host)| Some((NodeId::from_hex(id)?, Host::parse(host)?)));
+        let (node_id, host) = parsed.ok_or_else(|| malformed("p2p=", entry))?;
+        let key = format!("p2p.{consumer_id}=");
+        let Some(entry) = single(details, &key)? else {
+            return Ok(Self {
+                node_id,
+                host,
                 port,
-            })
+            });
+        };
+        let elsewhere = entry.rsplit_once(':').and_then(|(text, port)| {
+            let host = if text.is_empty() {
+                Some(host)
+            } else {
+                Host::parse(text)
+            };
+            let port = port.parse().ok().filter(|port| *port != 0);
+            Some((host?, port?))
         });
-        parsed.ok_or_else(|| PeerError::Malformed(entry.chars().take(120).collect()))
+        let (host, port) = elsewhere.ok_or_else(|| malformed(&key, entry))?;
+        Ok(Self {
+            node_id,
+            host,
+            port,
+        })
     }
+}
+
+/// The value of the one entry with this key; `None` if there is none.
+fn single<'a>(details: &'a str, key: &str) -> Result<Option<&'a str>, PeerError> {
+    let is_gap = |c: char| c.is_whitespace() || c == ',' || c == ';' || c == '|';
+    let mut entries = details
+        .split(is_gap)
+        .filter_map(|word| word.strip_prefix(key));
+    let entry = entries.next();
+    match entries.next() {
+        Some(_) => Err(PeerError::Repeated(key.to_owned())),
+        None => Ok(entry),
+    }
+}
+
+fn malformed(key: &str, entry: &str) -> PeerError {
+    PeerError::Malformed(format!(
+        "{key}{}",
+        entry.chars().take(120).collect::<String>()
+    ))
 }
 
 impl fmt::Display for NodeId {
@@ -153,11 +197,38 @@ mod tests {
 
     const ID: &str = "c06732073dbdfaece05be0245312e187771d9d93";
 
+    const CONSUMER: ConsumerId = ConsumerId::new(3);
+
     #[test]
     fn an_entry_is_found_among_other_text() {
         let details = format!("We validate. p2p={ID}@Node.Example.com, relayer=cosmos1x");
-        let peer = Peer::from_details(&details, 28746).expect("a peer");
+        let peer = Peer::from_details(&details, CONSUMER, 28746).expect("a peer");
         assert_eq!(peer.to_string(), format!("{ID}@node.example.com:28746"));
+    }
+
+    #[test]
+    fn a_node_that_listens_elsewhere_is_found_there() {
+        for (entry, found) in [
+            ("p2p.3=other:5", "other:5"),
+            ("p2p.3=:5", "host:5"),
+            ("p2p.3=[2001:db8::1]:5", "[2001:db8::1]:5"),
+            ("p2p.4=other:5", "host:28746"),
+        ] {
+            let details = format!("p2p={ID}@host {entry}");
+            let peer = Peer::from_details(&details, CONSUMER, 28746).expect("a peer");
+            assert_eq!(peer.to_string(), format!("{ID}@{found}"));
+        }
+        for bad in [
+            "p2p.3=other",
+            "p2p.3=other:0",
+            "p2p.3=other:65536",
+            "p2p.3=a/b:5",
+            "p2p.3=",
+        ] {
+            let details = format!("p2p={ID}@host {bad}");
+            let error = Peer::from_details(&details, CONSUMER, 28746).expect_err(bad);
+            assert_eq!(error, PeerError::Malformed(bad.into()));
+        }
     }
 
     #[test]
@@ -194,14 +265,13 @@ mod tests {
 
     #[test]
     fn broken_entries_are_refused_with_a_reason() {
-        assert_eq!(Peer::from_details("hello", 1), Err(PeerError::Missing));
+        let read = |details: &str| Peer::from_details(details, CONSUMER, 1);
+        assert_eq!(read("hello"), Err(PeerError::Missing));
+        assert_eq!(read("p2p.3=host:5"), Err(PeerError::Missing));
         let twice = format!("p2p={ID}@a p2p={ID}@b");
-        assert_eq!(Peer::from_details(&twice, 1), Err(PeerError::Repeated));
+        assert_eq!(read(&twice), Err(PeerError::Repeated("p2p=".into())));
         for bad in ["p2p=a@b", "p2p=host.example", &format!("p2p={ID}@a\"b")] {
-            assert!(
-                matches!(Peer::from_details(bad, 1), Err(PeerError::Malformed(_))),
-                "{bad}"
-            );
+            assert!(matches!(read(bad), Err(PeerError::Malformed(_))), "{bad}");
         }
     }
 }

@@ -192,7 +192,7 @@ impl Case<'_> {
             if validator.provider_address == local {
                 continue;
             }
-            match Peer::from_details(&validator.details, port) {
+            match Peer::from_details(&validator.details, self.consumer.id, port) {
                 Ok(peer) => {
                     peers.entry(peer.node_id).or_insert(peer);
                 }

@@ -283,7 +283,7 @@ pub(crate) fn free_ports() -> Ports {
 
 pub(crate) fn peer(host: &str) -> Peer {
     let text = format!("p2p=c06732073dbdfaece05be0245312e187771d9d93@{host}");
-    Peer::from_details(&text, 26_656).expect("a peer")
+    Peer::from_details(&text, ConsumerId::new(0), 26_656).expect("a peer")
 }
 
 /// One genesis; what it answers with can differ from what it is asked for.
