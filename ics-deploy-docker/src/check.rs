@@ -28,6 +28,13 @@ pub(crate) fn listen(address: IpAddr, port: u16) -> Option<Failure> {
     }
 }
 
+/// Refuses addresses to publish on that this host does not have.
+pub(crate) fn addresses(settings: &DockerSettings) -> Result<(), Failure> {
+    // Any free port will do.
+    let found = [settings.publish_address, settings.rpc_address].map(|it| listen(it, 0));
+    sum_up(found.into_iter().flatten().collect())
+}
+
 /// The ports of a consumer that cannot be published, but for those that its own container holds.
 pub(crate) fn ports(
     ports: &Ports,

@@ -38,13 +38,15 @@ impl DockerDeployer {
     /// Connects to the engine.
     ///
     /// # Errors
-    /// If there is no engine at the socket, or it does not answer.
+    /// If there is no engine at the socket, or it does not answer, or nodes are to be published on
+    /// an address that this host does not have.
     pub async fn connect(
         settings: DockerSettings,
         keys: Arc<dyn KeyStore>,
         artifacts: Arc<dyn Artifacts>,
     ) -> Result<Self, Failure> {
         let engine = Engine::connect(&settings.socket).await?;
+        check::addresses(&settings)?;
         Ok(Self {
             engine,
             settings,

@@ -1,6 +1,8 @@
 //! The `ics-monitor` program under test: built from this workspace, asked on its command line.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
@@ -8,10 +10,24 @@ use tokio::process::Command;
 use crate::Error;
 use crate::command::run;
 
+/// How long a call may take that is to end by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The program, built.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
+}
+
+/// What a call ended with.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
 }
 
 impl Program {
@@ -71,5 +87,33 @@ impl Program {
         let output = run(&mut command).await?;
         serde_json::from_str(&output.stdout)
             .map_err(|e| Error::Reply(format!("ics-monitor {}: {e}", arguments.join(" "))))
+    }
+    /// Runs it with these arguments and environment variables to its end, whatever that is.
+    ///
+    /// # Errors
+    /// When it does not start, or does not end within 20 s; then it is killed.
+    pub async fn call(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Ended, Error> {
+        let shown = format!("ics-monitor {}", arguments.join(" "));
+        let mut command = Command::new(&self.path);
+        command
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let Ok(output) = tokio::time::timeout(PATIENCE, command.output()).await else {
+            return Err(Error::Reply(format!(
+                "{shown}: still runs after {PATIENCE:?}"
+            )));
+        };
+        let output = output.map_err(|e| Error::Reply(format!("{shown}: {e}")))?;
+        Ok(Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
     }
 }

@@ -24,6 +24,19 @@ async fn a_missing_socket_is_named_with_the_cure() {
 }
 
 #[tokio::test]
+async fn an_address_of_another_host_is_named_with_the_cure() {
+    let world = World::new().await;
+    let mut settings = world.settings.clone();
+    // TEST-NET-1: no host has it.
+    settings.publish_address = [192, 0, 2, 1].into();
+    let refused =
+        DockerDeployer::connect(settings, world.keys.clone(), world.artifacts.clone()).await;
+    let failure = refused.err().expect("not ours");
+    let text = "192.0.2.1 is not an address of this host: set the publish";
+    assert!(failure.message.contains(text), "{failure}");
+}
+
+#[tokio::test]
 async fn check_names_all_that_is_missing_at_once() {
     let world = World::new().await;
     let mut spec = world.spec();
