@@ -4,12 +4,14 @@
 //! merge by hand reach the same chain, and so that a file of any size needs little memory.
 
 mod splice;
+mod version;
 
 use std::io::{self, Read, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+pub use self::version::{IcsVersion, VersionError};
 use crate::artifact::Digest;
 use crate::policy::GenesisSource;
 use crate::snapshot::{InitialHeight, Snapshot};
@@ -232,6 +234,7 @@ mod tests {
         let source = GenesisSource {
             path: "g.json".into(),
             sha256: None,
+            ics_version: None,
         };
         let mut wanted = Expectation {
             chain_id: "c-1".into(),

@@ -1,4 +1,60 @@
-//! The pure decisions of ics-monitor.
+//! The pure decisions of ics-monitor: what one validator has to do about the consumer chains of
+//! one Interchain Security provider.
+//!
+//! Deliberately not here: sockets, files, keys in use, clocks, environment, logs, threads, hash
+//! maps. Time arrives as an argument and failures as outcomes, so the core can neither wait nor
+//! fail, and the same inputs give the same actions; `clippy.toml` bans what would change that.
+//!
+//! ```text
+//!   blocks, answers ─┐            ┌──────────────────┐             ┌─> queries, transactions
+//!   nodes, outcomes ─┼─> Input ──>│  Machine::step   │──> Action ──┼─> apply, stop, delete
+//!   policy, ticks   ─┘            │  (decide, then   │             ├─> keys, genesis
+//!                      outcome <──│   one at a time) │             └─> notices
+//!                                 └──────────────────┘
+//! ```
+//!
+//! The whole loop, with a provider that has no consumers:
+//!
+//! ```
+//! use std::collections::{BTreeMap, VecDeque};
+//! use ics_core::action::{Action, Input, OpId, Outcome, Query};
+//! # use ics_core::{key::{Address, PublicKey}, machine::Machine, node::NodeSettings};
+//! # use ics_core::{policy::Policy, select::Share, snapshot::LocalValidator};
+//! # use ics_core::time::{Height, UnixTime};
+//! # let local = LocalValidator {
+//! #     operator: Address::new([1; 20]).expect("20 bytes"),
+//! #     provider_key: PublicKey::new([2; 32]),
+//! # };
+//! # let policy = Policy {
+//! #     share: Share::PUBLISHED,
+//! #     opt_in_lead: std::time::Duration::from_secs(3600),
+//! #     rules: Vec::new(),
+//! #     overrides: BTreeMap::new(),
+//! #     node: NodeSettings { moniker: "a".into(), private_peers: false,
+//! #         timeout_commit_ms: None, min_gas_prices: None },
+//! # };
+//! let mut now = UnixTime::new(1_800_000_000, 0);
+//! let mut machine = Machine::new(local, policy);
+//! let mut inputs = VecDeque::from([Input::Resync { height: Height(7), time: now }]);
+//! for _ in 0..20 {
+//!     let input = inputs.pop_front().unwrap_or_else(|| {
+//!         // Nothing came: sleep until the machine wants to be woken.
+//!         now = machine.next_tick().unwrap_or(now);
+//!         Input::Tick
+//!     });
+//!     for action in machine.step(now, input) {
+//!         let done = |op: OpId, outcome| Input::Done { op, outcome };
+//!         match action {
+//!             Action::ListNodes { op } => inputs.push_back(done(op, Outcome::Nodes(vec![]))),
+//!             Action::Query { op, query: Query::Phases } => {
+//!                 inputs.push_back(done(op, Outcome::Phases(BTreeMap::new())));
+//!             }
+//!             other => panic!("not without consumers: {other:?}"),
+//!         }
+//!     }
+//!     assert!(machine.next_tick() > Some(now));
+//! }
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod action;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::artifact::Digest;
-use crate::genesis;
+use crate::genesis::{self, IcsVersion};
 use crate::id::ConsumerId;
 use crate::node::{NodeSettings, Program, Resources};
 use crate::select::Share;
@@ -93,6 +93,9 @@ pub struct GenesisSource {
     pub path: String,
     /// Its SHA-256; `None`: that in the consumer's `genesis_hash`.
     pub sha256: Option<Digest>,
+    /// For which version of Interchain Security the launch genesis is written; `None`: the
+    /// provider's.
+    pub ics_version: Option<IcsVersion>,
 }
 
 /// What the policy says of one consumer.

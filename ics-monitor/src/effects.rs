@@ -231,7 +231,11 @@ impl Effects {
         height: Height,
     ) -> Result<ArtifactRef, Failure> {
         let launch = self.backends.provider.genesis(consumer_id, height).await?;
-        let ccv = serde_json::to_vec(&launch.json).map_err(|e| {
+        let ccv = match source.ics_version {
+            None => launch.json,
+            Some(version) => version.transform(launch.json).map_err(Failure::permanent)?,
+        };
+        let ccv = serde_json::to_vec(&ccv).map_err(|e| {
             Failure::permanent(format!("the launch genesis cannot be written: {e}"))
         })?;
         let artifacts = Arc::clone(&self.backends.artifacts);

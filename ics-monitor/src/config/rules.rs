@@ -1,6 +1,7 @@
 //! `[[rules]]`: whom the operator allows, and what to run.
 
 use ics_core::artifact::Digest;
+use ics_core::genesis::VersionError;
 use ics_core::id::ConsumerId;
 use ics_core::key::Address;
 use ics_core::node::{Program, Resources};
@@ -47,6 +48,7 @@ struct RunFile {
     genesis: GenesisFile,
     #[serde(default)]
     key: KeyFile,
+    ics_version: Option<String>,
     memory_mib: Option<u64>,
     cpu_millis: Option<u32>,
 }
@@ -147,6 +149,8 @@ fn complete_run(file: &RunFile, sha256: Option<Digest>) -> Result<Run, String> {
             file.genesis.path
         ));
     }
+    let ics_version = file.ics_version.as_deref().map(str::parse).transpose();
+    let ics_version = ics_version.map_err(|e: VersionError| format!("run.ics_version: {e}"))?;
     let default = Resources::default();
     Ok(Run {
         program: Program {
@@ -164,6 +168,7 @@ fn complete_run(file: &RunFile, sha256: Option<Digest>) -> Result<Run, String> {
         genesis: GenesisSource {
             path: file.genesis.path.clone(),
             sha256,
+            ics_version,
         },
     })
 }

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_is_signed_is_what_was_simulated_with_its_cost() {
         let messages = [Message {
-            type_url: "/a.B",
+            type_url: "/a.B".into(),
             value: vec![1, 2],
         }];
         let draft = Draft {
