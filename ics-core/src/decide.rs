@@ -119,7 +119,9 @@ pub(crate) fn decide(consumer: &Consumer, world: &World<'_>) -> Plan {
     // A reading that was asked for comes before everything: decisions rest on it.
     if let Some(height) = consumer.look {
         let seen = consumer.snapshot().map(|snapshot| snapshot.height);
-        plan.wants = vec![world.newest(seen.max(Some(height)))];
+        let is_there = world.silent || height <= world.block.0;
+        let look = || world.newest(seen.max(Some(height)));
+        plan.wants = is_there.then(look).into_iter().collect();
     }
     plan.wants
         .retain(|want| consumer.paused(want.kind(), world.now).is_none());

@@ -137,13 +137,15 @@ impl Machine {
                 }),
             }
         }
-        // Due times are compared with block time: those that may be due are decided about anew.
+        // Due times are compared with block time: those that may be due are decided about anew, and
+        // those that are to be read at this height.
         let waits = |consumer: &Consumer| {
-            consumer.snapshot().is_some_and(|s| match s.phase {
+            let due = consumer.snapshot().is_some_and(|s| match s.phase {
                 Phase::Initialized | Phase::Stopped => true,
                 Phase::Deleted => consumer.node.is_some(),
                 Phase::Registered | Phase::Launched => false,
-            })
+            });
+            due || consumer.look.is_some()
         };
         let waiting = self.consumers.values().filter(|c| waits(c)).map(|c| c.id);
         self.dirty.extend(waiting);

@@ -136,7 +136,9 @@ impl Machine {
         let unknown = failure.kind == FailureKind::Unknown;
         let sent = matches!(want, Want::Broadcast(_));
         if let Some(height) = height.filter(|_| sent || unknown) {
-            consumer.look_at(height);
+            // A transaction may yet be in the next block: that is the first that can tell.
+            let next = u64::from(sent && unknown);
+            consumer.look_at(Height(height.0 + next));
         }
         if unknown && want.kind().is_of_node() {
             consumer.node_unsure = true;
