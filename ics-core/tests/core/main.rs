@@ -1,0 +1,8 @@
+//! The pure core against a fake world: what it does, told as scenarios, and what always holds.
+#![forbid(unsafe_code)]
+
+mod invariants;
+mod life;
+mod refusals;
+mod vectors;
+mod world;

@@ -1,0 +1,439 @@
+//! A provider chain in memory: the lifecycle rules of ICS v7, one block at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use ics_core::action::Tx;
+use ics_core::event::Event;
+use ics_core::id::{ChainId, ConsumerId};
+use ics_core::key::{Address, PublicKey};
+use ics_core::phase::Phase;
+use ics_core::select::Candidate;
+use ics_core::snapshot::{
+    ConsumerValidator, Decimal, Infraction, InitialHeight, LocalValidator, Punishment, Snapshot,
+};
+use ics_core::time::{Height, UnixTime};
+
+/// How many launches and deletions a block does.
+const PER_BLOCK: usize = 200;
+/// How many heights can be asked for.
+const KEPT: usize = 60;
+/// How long a stopped consumer stays.
+pub(crate) const UNBONDING: Duration = Duration::from_secs(120);
+/// How many blocks an epoch has.
+pub(crate) const EPOCH: u64 = 10;
+/// How many blocks later a consumer hears of its new set.
+const RELAY: u64 = 10;
+
+/// A validator, by its number; 0 is ours.
+pub(crate) type Index = usize;
+
+/// What the chain holds of one consumer.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) phase: Phase,
+    pub(crate) chain_id: String,
+    pub(crate) owner: String,
+    pub(crate) spawn: Option<UnixTime>,
+    pub(crate) removal: Option<UnixTime>,
+    pub(crate) created: Height,
+    pub(crate) launched: Option<Height>,
+    pub(crate) top_n: u32,
+    pub(crate) downtime_slash: Decimal,
+    pub(crate) connection_id: String,
+    pub(crate) newer_provider: bool,
+    pub(crate) opted_in: BTreeSet<Index>,
+    pub(crate) assigned: BTreeMap<Index, PublicKey>,
+    used: BTreeSet<PublicKey>,
+    /// The set of the last epoch.
+    pub(crate) set: Vec<(Index, PublicKey)>,
+    /// The consumer's own set.
+    pub(crate) own_set: Vec<PublicKey>,
+    relayed: VecDeque<(Height, Vec<PublicKey>)>,
+}
+
+/// What an owner, another validator or we ourselves ask of the chain; done in the next block.
+#[derive(Clone, Debug)]
+pub(crate) enum Ask {
+    Create(ConsumerId, Box<Record>),
+    Update(ConsumerId, fn(&mut Record)),
+    Spawn(ConsumerId, Option<UnixTime>),
+    Remove(ConsumerId),
+    OptIn(ConsumerId, Index),
+    OptOut(ConsumerId, Index),
+    Ours(u64, Tx),
+}
+
+pub(crate) struct Chain {
+    pub(crate) height: Height,
+    pub(crate) time: UnixTime,
+    pub(crate) consumers: BTreeMap<ConsumerId, Record>,
+    pub(crate) tokens: Vec<u128>,
+    asked: Vec<Ask>,
+    /// What became of our transactions: the block, or the refusal.
+    pub(crate) results: BTreeMap<u64, Result<Height, String>>,
+    history: VecDeque<(Height, BTreeMap<ConsumerId, Record>)>,
+    /// Our transactions succeed and change nothing.
+    pub(crate) void: bool,
+    /// How often an opt-in of ours succeeded.
+    pub(crate) opt_ins: BTreeMap<ConsumerId, u32>,
+}
+
+pub(crate) fn provider_key(index: Index) -> PublicKey {
+    PublicKey::new([u8::try_from(index).expect("few validators") + 200; 32])
+}
+
+pub(crate) fn operator(index: Index) -> Address {
+    Address::new([u8::try_from(index).expect("few validators") + 1; 20]).expect("20 bytes")
+}
+
+pub(crate) fn local() -> LocalValidator {
+    LocalValidator {
+        operator: operator(0),
+        provider_key: provider_key(0),
+    }
+}
+
+impl Record {
+    /// A consumer of this owner, without a spawn time.
+    pub(crate) fn new(chain_id: &str, owner: &str) -> Self {
+        Self {
+            phase: Phase::Registered,
+            chain_id: chain_id.into(),
+            owner: owner.into(),
+            spawn: None,
+            removal: None,
+            created: Height(0),
+            launched: None,
+            top_n: 0,
+            downtime_slash: Decimal::default(),
+            connection_id: String::new(),
+            newer_provider: false,
+            opted_in: BTreeSet::from([1]),
+            assigned: BTreeMap::new(),
+            used: BTreeSet::new(),
+            set: Vec::new(),
+            own_set: Vec::new(),
+            relayed: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn spawning(mut self, at: UnixTime) -> Self {
+        self.spawn = Some(at);
+        self.phase = Phase::Initialized;
+        self
+    }
+
+    fn key(&self, index: Index) -> PublicKey {
+        let assigned = self.assigned.get(&index).copied();
+        assigned.unwrap_or_else(|| provider_key(index))
+    }
+
+    /// The set that would launch or validate now. Top N takes everyone.
+    fn next_set(&self, count: usize) -> Vec<(Index, PublicKey)> {
+        let takes = |index: &Index| self.top_n > 0 || self.opted_in.contains(index);
+        let members = (0..count).filter(takes);
+        members.map(|index| (index, self.key(index))).collect()
+    }
+
+    fn keys(&self) -> Vec<PublicKey> {
+        self.set.iter().map(|(_, key)| *key).collect()
+    }
+
+    /// Whether the provider counts on us, or the consumer itself still does.
+    pub(crate) fn counts_on_us(&self) -> bool {
+        self.opted_in.contains(&0) || self.set.iter().any(|(index, _)| *index == 0)
+    }
+}
+
+impl Chain {
+    pub(crate) fn new(time: UnixTime) -> Self {
+        Self {
+            height: Height(100),
+            time,
+            consumers: BTreeMap::new(),
+            tokens: vec![40, 30, 30],
+            asked: Vec::new(),
+            results: BTreeMap::new(),
+            history: VecDeque::new(),
+            void: false,
+            opt_ins: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn ask(&mut self, ask: Ask) {
+        self.asked.push(ask);
+    }
+
+    /// Makes the next block and returns its events.
+    pub(crate) fn block(&mut self, time: UnixTime) -> Vec<Event> {
+        self.height.0 += 1;
+        self.time = time;
+        let mut events = self.launch_due();
+        self.delete_due();
+        for ask in std::mem::take(&mut self.asked) {
+            events.extend(self.execute(ask));
+        }
+        if self.height.0.is_multiple_of(EPOCH) {
+            self.end_epoch();
+        }
+        for record in self.consumers.values_mut() {
+            while let Some((at, keys)) = record.relayed.front().cloned()
+                && at <= self.height
+            {
+                record.own_set = keys;
+                record.relayed.pop_front();
+            }
+        }
+        self.history
+            .push_back((self.height, self.consumers.clone()));
+        if self.history.len() > KEPT {
+            self.history.pop_front();
+        }
+        events
+    }
+
+    fn launch_due(&mut self) -> Vec<Event> {
+        let mut due: Vec<_> = self
+            .consumers
+            .iter()
+            .filter(|(_, r)| r.phase == Phase::Initialized)
+            .filter_map(|(id, r)| Some((r.spawn.filter(|spawn| *spawn <= self.time)?, *id)))
+            .collect();
+        due.sort();
+        let mut events = Vec::new();
+        for (_, id) in due.into_iter().take(PER_BLOCK) {
+            let (count, height) = (self.tokens.len(), self.height);
+            let Some(record) = self.consumers.get_mut(&id) else {
+                continue;
+            };
+            let set = record.next_set(count);
+            if set.is_empty() {
+                record.phase = Phase::Registered;
+                record.spawn = None;
+                continue;
+            }
+            record.phase = Phase::Launched;
+            record.launched = Some(height);
+            record.set = set;
+            record.own_set = record.keys();
+            events.push(Event::Touched(id));
+        }
+        events
+    }
+
+    fn delete_due(&mut self) {
+        for record in self.consumers.values_mut() {
+            if record.phase == Phase::Stopped && record.removal.is_some_and(|at| at <= self.time) {
+                record.phase = Phase::Deleted;
+                record.removal = None;
+                record.launched = None;
+                record.opted_in.clear();
+                record.assigned.clear();
+                record.set.clear();
+            }
+        }
+    }
+
+    fn end_epoch(&mut self) {
+        let (count, height) = (self.tokens.len(), self.height);
+        for record in self.consumers.values_mut() {
+            if record.phase != Phase::Launched {
+                continue;
+            }
+            if record.top_n > 0 {
+                record.opted_in.extend(0..count);
+            }
+            let set = record.next_set(count);
+            if set != record.set {
+                record.set = set;
+                let keys = record.keys();
+                record.relayed.push_back((Height(height.0 + RELAY), keys));
+            }
+        }
+    }
+
+    fn execute(&mut self, ask: Ask) -> Option<Event> {
+        match ask {
+            Ask::Create(id, record) => {
+                let created = self.height;
+                self.consumers.insert(id, Record { created, ..*record });
+                Some(Event::Created(id))
+            }
+            Ask::Update(id, change) => {
+                change(self.consumers.get_mut(&id)?);
+                Some(Event::Touched(id))
+            }
+            Ask::Spawn(id, spawn) => {
+                let record = self.consumers.get_mut(&id)?;
+                if !record.phase.is_prelaunch() {
+                    return None;
+                }
+                record.spawn = spawn;
+                record.phase = match spawn {
+                    Some(_) => Phase::Initialized,
+                    None => Phase::Registered,
+                };
+                Some(Event::Touched(id))
+            }
+            Ask::Remove(id) => {
+                let (time, record) = (self.time, self.consumers.get_mut(&id)?);
+                if record.phase != Phase::Launched {
+                    return None;
+                }
+                record.phase = Phase::Stopped;
+                record.removal = Some(time + UNBONDING);
+                Some(Event::Touched(id))
+            }
+            Ask::OptIn(id, index) => {
+                self.opt_in(id, index, None).ok()?;
+                Some(Event::Touched(id))
+            }
+            Ask::OptOut(id, index) => {
+                self.opt_out(id, index).ok()?;
+                Some(Event::Touched(id))
+            }
+            Ask::Ours(number, tx) => {
+                let result = match tx {
+                    _ if self.void => Ok(()),
+                    Tx::AssignKey(key) => self.assign(key.consumer_id, 0, key.public_key),
+                    Tx::OptIn { consumer_id, key } => {
+                        let result = self.opt_in(consumer_id, 0, key.map(|key| key.public_key));
+                        if result.is_ok() {
+                            *self.opt_ins.entry(consumer_id).or_default() += 1;
+                        }
+                        result
+                    }
+                    Tx::OptOut(id) => self.opt_out(id, 0),
+                };
+                let touched = result.is_ok();
+                self.results.insert(number, result.map(|()| self.height));
+                touched.then(|| Event::Touched(tx.consumer_id()))
+            }
+        }
+    }
+
+    fn active(&mut self, id: ConsumerId) -> Result<&mut Record, String> {
+        let record = self.consumers.get_mut(&id).ok_or("code 27")?;
+        match record.phase {
+            Phase::Registered | Phase::Initialized | Phase::Launched => Ok(record),
+            Phase::Stopped | Phase::Deleted => Err("code 27".into()),
+        }
+    }
+
+    fn opt_in(&mut self, id: ConsumerId, by: Index, key: Option<PublicKey>) -> Result<(), String> {
+        self.active(id)?;
+        if let Some(key) = key {
+            self.assign(id, by, key)?;
+        }
+        self.active(id)?.opted_in.insert(by);
+        Ok(())
+    }
+
+    fn opt_out(&mut self, id: ConsumerId, by: Index) -> Result<(), String> {
+        let record = self.active(id)?;
+        match record.phase {
+            Phase::Launched if record.top_n > 0 => Err("code 20".into()),
+            Phase::Launched => {
+                record.opted_in.remove(&by);
+                Ok(())
+            }
+            _ => Err("code 27".into()),
+        }
+    }
+
+    /// A key that is or was in use is refused, also if it is assigned already.
+    fn assign(&mut self, id: ConsumerId, by: Index, key: PublicKey) -> Result<(), String> {
+        let record = self.active(id)?;
+        if !record.used.insert(key) {
+            return Err("code 10".into());
+        }
+        record.assigned.insert(by, key);
+        Ok(())
+    }
+
+    pub(crate) fn candidates(&self) -> Vec<Candidate> {
+        let candidate = |(index, tokens): (Index, &u128)| Candidate {
+            operator: operator(index),
+            tokens: *tokens,
+        };
+        self.tokens.iter().enumerate().map(candidate).collect()
+    }
+
+    pub(crate) fn phases(&self) -> BTreeMap<ConsumerId, Phase> {
+        let phases = self.consumers.iter();
+        phases.map(|(id, record)| (*id, record.phase)).collect()
+    }
+
+    /// The record at a height; an error where the node does not have that height.
+    pub(crate) fn record(&self, id: ConsumerId, height: Height) -> Result<Option<&Record>, String> {
+        let kept = self.history.iter().find(|(at, _)| *at == height);
+        let (_, consumers) = kept.ok_or_else(|| format!("height {height} is not ready"))?;
+        Ok(consumers.get(&id))
+    }
+
+    /// What a reading of the record at this height shows.
+    pub(crate) fn snapshot(
+        &self,
+        id: ConsumerId,
+        height: Height,
+    ) -> Result<Option<Snapshot>, String> {
+        let count = self.tokens.len();
+        let record = self.record(id, height)?;
+        Ok(record.map(|record| snapshot(id, record, height, count)))
+    }
+}
+
+fn snapshot(id: ConsumerId, record: &Record, height: Height, count: usize) -> Snapshot {
+    let set = match record.phase {
+        Phase::Registered | Phase::Initialized => record.next_set(count),
+        Phase::Launched => record.set.clone(),
+        Phase::Stopped | Phase::Deleted => Vec::new(),
+    };
+    let validators = set.into_iter().map(|(index, key)| ConsumerValidator {
+        provider_address: provider_key(index).address(),
+        operator: operator(index),
+        consumer_key: key,
+        power: 1,
+        moniker: format!("validator {index}"),
+        details: format!(
+            "p2p={}@node{index}.example",
+            "0".repeat(39) + &index.to_string()
+        ),
+    });
+    let punishment = |slash| Punishment {
+        slash,
+        ..Punishment::default()
+    };
+    let provider = Decimal::parse("0.01").expect("a decimal");
+    Snapshot {
+        height,
+        consumer_id: id,
+        chain_id: ChainId::new(record.chain_id.clone()).expect("a chain id"),
+        phase: record.phase,
+        owner: record.owner.clone(),
+        spawn_time: record.spawn,
+        initial_height: InitialHeight {
+            revision: 1,
+            height: 1,
+        },
+        genesis_hash: vec![7; 32],
+        binary_hash: Vec::new(),
+        connection_id: record.connection_id.clone(),
+        top_n: record.top_n,
+        infraction: Infraction {
+            double_sign: punishment(Decimal::default()),
+            downtime: punishment(record.downtime_slash),
+        },
+        provider_infraction: Infraction {
+            double_sign: punishment(provider),
+            downtime: punishment(provider),
+        },
+        launched_at: record.launched,
+        removal_time: record.removal,
+        opted_in: record.opted_in.contains(&0),
+        assigned_key: record.assigned.get(&0).copied(),
+        validators: validators.collect(),
+        newer_provider: record.newer_provider,
+    }
+}

@@ -1,0 +1,105 @@
+//! A deployer and a key store in memory, which notice what must never happen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ics_core::deploy::{NodeSigner, NodeState, NodeStatus};
+use ics_core::id::ConsumerId;
+use ics_core::key::PublicKey;
+use ics_core::keystore::KeyRef;
+use ics_core::node::NodeSpec;
+
+/// All nodes of our instance.
+#[derive(Default)]
+pub(crate) struct Nodes {
+    pub(crate) all: BTreeMap<ConsumerId, NodeStatus>,
+    /// What was last asked to run.
+    pub(crate) specs: BTreeMap<ConsumerId, NodeSpec>,
+    pub(crate) deleted: BTreeSet<ConsumerId>,
+    pub(crate) wrong: Vec<String>,
+}
+
+/// Durable keys, one for each consumer that needed one.
+#[derive(Default)]
+pub(crate) struct Keys(pub BTreeMap<ConsumerId, PublicKey>);
+
+impl Keys {
+    pub(crate) fn prepare(&mut self, consumer_id: ConsumerId) -> KeyRef {
+        let mut bytes = [1; 32];
+        bytes[..8].copy_from_slice(&consumer_id.number().to_be_bytes());
+        let public_key = *self
+            .0
+            .entry(consumer_id)
+            .or_insert_with(|| PublicKey::new(bytes));
+        KeyRef {
+            consumer_id,
+            public_key,
+        }
+    }
+
+    pub(crate) fn holds(&self, key: &KeyRef) -> bool {
+        self.0.get(&key.consumer_id) == Some(&key.public_key)
+    }
+}
+
+impl Nodes {
+    pub(crate) fn apply(&mut self, spec: &NodeSpec, keys: &Keys) -> NodeStatus {
+        let id = spec.consumer_id;
+        let signer = match &spec.consensus_key {
+            None => NodeSigner::None,
+            Some(key) if keys.holds(key) => NodeSigner::Key(key.public_key),
+            Some(key) => NodeSigner::Withheld(format!("key {} is not here", key.public_key)),
+        };
+        let node = NodeStatus {
+            consumer_id: id,
+            state: NodeState::Running,
+            spec: Some(spec.digest()),
+            genesis: Some(spec.genesis.digest),
+            p2p_port: Some(spec.ports.p2p),
+            signer,
+        };
+        if let Some(old) = self.all.get(&id) {
+            if old.genesis != node.genesis {
+                self.wrong.push(format!("consumer {id}: genesis changed"));
+            }
+            if matches!(old.signer, NodeSigner::Key(_)) && old.signer != node.signer {
+                self.wrong.push(format!("consumer {id}: key switched"));
+            }
+            if old.p2p_port != node.p2p_port {
+                self.wrong.push(format!("consumer {id}: port moved"));
+            }
+        }
+        self.all.insert(id, node.clone());
+        self.specs.insert(id, spec.clone());
+        let signs = |key: PublicKey| {
+            let same = |node: &&NodeStatus| node.signer == NodeSigner::Key(key);
+            self.all.values().filter(same).count()
+        };
+        if let NodeSigner::Key(key) = node.signer
+            && (signs(key) > 1 || key == super::chain::provider_key(0))
+        {
+            self.wrong.push(format!("key {key} could sign twice"));
+        }
+        node
+    }
+
+    pub(crate) fn stop(&mut self, id: ConsumerId) {
+        if let Some(node) = self.all.get_mut(&id) {
+            node.state = NodeState::Stopped;
+        }
+    }
+
+    pub(crate) fn delete(&mut self, id: ConsumerId) {
+        if self.all.remove(&id).is_some() {
+            self.deleted.insert(id);
+        }
+    }
+
+    pub(crate) fn list(&self) -> Vec<NodeStatus> {
+        self.all.values().cloned().collect()
+    }
+
+    pub(crate) fn runs(&self, id: ConsumerId) -> bool {
+        let node = self.all.get(&id);
+        node.is_some_and(|node| node.state == NodeState::Running)
+    }
+}

@@ -1,0 +1,74 @@
+//! The policy of the tests: alice is allowed, mallory denied, of all others nothing is said.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ics_core::genesis;
+use ics_core::node::{NodeSettings, Program, Resources};
+use ics_core::policy::{GenesisSource, Match, Override, Policy, Rule, Run, Verdict};
+use ics_core::select::Share;
+
+/// How long before spawn a rule may opt in.
+pub(crate) const LEAD: Duration = Duration::from_secs(300);
+
+pub(crate) fn run() -> Run {
+    Run {
+        program: Program {
+            image: "example/consumer:1".into(),
+            command: vec!["/consumer-d".into(), "start".into()],
+            home: "/data".into(),
+        },
+        resources: Resources::default(),
+        genesis: GenesisSource {
+            path: "/files/{consumer_id}.json".into(),
+            sha256: None,
+            ics_version: None,
+        },
+    }
+}
+
+pub(crate) fn rule(owner: &str, verdict: Verdict) -> Rule {
+    Rule {
+        name: format!("the rule for {owner}"),
+        matches: Match {
+            owner: Some(owner.into()),
+            ..Match::default()
+        },
+        verdict,
+        run: Some(run()),
+    }
+}
+
+pub(crate) fn policy() -> Policy {
+    // The digest that every consumer of the fake chain publishes is one that can be read.
+    assert!(genesis::published_digest(&[7; 32]).is_some());
+    Policy {
+        share: Share::PUBLISHED,
+        opt_in_lead: LEAD,
+        rules: vec![
+            rule("mallory", Verdict::Deny),
+            rule("alice", Verdict::Allow),
+        ],
+        overrides: BTreeMap::new(),
+        node: NodeSettings {
+            moniker: "ours".into(),
+            private_peers: false,
+            timeout_commit_ms: None,
+            min_gas_prices: None,
+        },
+    }
+}
+
+pub(crate) fn denying_alice() -> Policy {
+    Policy {
+        rules: vec![rule("alice", Verdict::Deny)],
+        ..policy()
+    }
+}
+
+pub(crate) fn ordering(number: u64, order: Override) -> Policy {
+    Policy {
+        overrides: BTreeMap::from([(super::id(number), order)]),
+        ..policy()
+    }
+}
