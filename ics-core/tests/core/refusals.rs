@@ -222,6 +222,25 @@ fn a_deletion_that_is_taken_back_deletes_nothing() {
 }
 
 #[test]
+fn a_deletion_must_be_seen_twice_without_another_word_between() {
+    let mut world = world_with(alice());
+    world.run_to(320);
+    world.ask(Ask::Update(id(0), |record| record.phase = Phase::Deleted));
+    world.run_to(330);
+    world.ask(Ask::Update(id(0), |record| record.phase = Phase::Launched));
+    world.run_to(340);
+    assert!(has_alarm(&world, Level::Critical, "cannot follow DELETED"));
+    world.ask(Ask::Update(id(0), |record| record.phase = Phase::Deleted));
+    // The refused reading is repeated after a minute: from then on ten blocks count anew.
+    world.run_to(430);
+    assert!(world.status(0).alarms.is_empty());
+    assert!(world.nodes.deleted.is_empty());
+    world.run_to(470);
+    assert!(world.nodes.deleted.contains(&id(0)));
+    assert_eq!(world.wrong(), Vec::<String>::new());
+}
+
+#[test]
 fn a_newer_provider_or_a_reused_connection_gets_no_opt_in() {
     let mut newer = alice();
     newer.newer_provider = true;
@@ -315,6 +334,7 @@ fn what_may_have_happened_is_looked_for_and_not_repeated() {
     world.ask(Ask::Create(id(0), Box::new(alice())));
     world.run_to(320);
     world.ask(Ask::Remove(id(0)));
+    world.slow_lists = true;
     world.run_to(600);
     assert_eq!(world.status(0).stage, Stage::Deleted);
     assert!(world.unheard.is_empty());
