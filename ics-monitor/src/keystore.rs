@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
-use ics_core::key::SecretKey;
+use ics_core::key::{PublicKey, SecretKey};
 use ics_core::keystore::{KeyRef, KeyStore, StorageId, StoredKey};
 use zeroize::Zeroizing;
 
@@ -62,6 +62,22 @@ impl FileKeyStore {
         Ok(Self {
             store: Arc::new(Mutex::new(store)),
         })
+    }
+
+    /// The public half of the node key in this folder, if it was made; also while another monitor
+    /// has the store open.
+    ///
+    /// # Errors
+    /// A permanent failure if others than its owner may read the folder, or the file is damaged.
+    pub fn peek_node_key(folder: &Path) -> Result<Option<PublicKey>, Failure> {
+        let path = folder.join(NODE_KEY_FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        refuse_readable_by_others(folder)?;
+        // It appears in one rename and never changes: what is read is whole.
+        let key = keyfile::node_key(&read_secret(&path)?, &path)?;
+        Ok(Some(key.public()))
     }
 
     async fn run<T: Send + 'static>(

@@ -1,6 +1,7 @@
 //! Commands that need no chain: ports, version, the node id, orders to the monitor.
 
 use ics_core::id::{ChainId, ConsumerId};
+use ics_core::key::PublicKey;
 use ics_core::keystore::KeyStore as _;
 use ics_core::peers::NodeId;
 use ics_core::policy::Override;
@@ -53,8 +54,11 @@ pub(super) fn version(output: Output) -> Result<(), Error> {
 
 /// Prints the node id, making the node key at the first call.
 pub(super) async fn node_id(file: &File, output: Output) -> Result<(), Error> {
-    let keys = FileKeyStore::open(file.data_dir()?.join("keys"))?;
-    let node_id = node_id_of(&keys).await?;
+    let folder = file.data_dir()?.join("keys");
+    let node_id = match FileKeyStore::peek_node_key(&folder)? {
+        Some(key) => node_id_from(key),
+        None => node_id_of(&FileKeyStore::open(folder)?).await?,
+    };
     let entry = file
         .docker
         .publish_address
@@ -72,10 +76,13 @@ pub(super) async fn node_id(file: &File, output: Output) -> Result<(), Error> {
 
 /// The node id of the instance that this key store belongs to.
 pub(super) async fn node_id_of(keys: &FileKeyStore) -> Result<NodeId, Error> {
-    let address = keys.node_key().await?.public().address();
+    Ok(node_id_from(keys.node_key().await?.public()))
+}
+
+fn node_id_from(key: PublicKey) -> NodeId {
     // A key's address has 20 bytes.
-    let bytes = address.as_bytes().try_into().unwrap_or_default();
-    Ok(NodeId::new(bytes))
+    let bytes = key.address().as_bytes().try_into().unwrap_or_default();
+    NodeId::new(bytes)
 }
 
 /// Writes an order for one consumer; a running monitor reads it within a second.

@@ -2,7 +2,7 @@
 
 use super::*;
 use ics_core::failure::FailureKind;
-use ics_core::key::{PublicKey, ZERO_SIGNER_STATE};
+use ics_core::key::ZERO_SIGNER_STATE;
 
 const CONSUMER: ConsumerId = ConsumerId::new(7);
 
@@ -50,6 +50,17 @@ async fn a_prepared_key_stays_the_one_to_use_until_it_is_archived() {
         .filter_map(|path| Some(path.split_once("/7/")?.1.split_once('-')?.0.to_owned()))
         .collect();
     assert_eq!(names, ["000001", "000002"]);
+}
+
+#[tokio::test]
+async fn the_node_key_can_be_peeked_at_while_the_store_is_open() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("keys");
+    assert_eq!(FileKeyStore::peek_node_key(&folder), Ok(None));
+    let store = open(root.path());
+    assert_eq!(FileKeyStore::peek_node_key(&folder), Ok(None));
+    let node = store.node_key().await.expect("made").public();
+    assert_eq!(FileKeyStore::peek_node_key(&folder), Ok(Some(node)));
 }
 
 #[tokio::test]
