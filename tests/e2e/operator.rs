@@ -83,6 +83,25 @@ async fn orders_stand_above_rules_and_selection(world: &World) -> Result<(), Err
         .get("net_info")
         .await?;
     assert_ne!(peers["n_peers"], "0");
+
+    let order = Instant::now();
+    world.order("bob", "opt-out", &consumer).await?;
+    wait::until("bob's node stopped", MINUTE, async || {
+        let state = world.container("bob", &consumer).await?;
+        let state = state.and_then(|container| container.state);
+        Ok((state.and_then(|state| state.running) == Some(false)).then_some(()))
+    })
+    .await?;
+    eprintln!("bob's node stopped {:.1?} after the order", order.elapsed());
+    let members = world.members(&consumer).await?;
+    assert!(
+        members.iter().all(|member| member.name != "bob"),
+        "{members:?}"
+    );
+    assert!(
+        world.has_volume("bob", &consumer).await?,
+        "its data are kept"
+    );
     Ok(())
 }
 

@@ -148,6 +148,8 @@ async fn nothing_is_done_in_wrong_surroundings_or_without_a_rule() -> Result<(),
         1,
         &["in use by another ics-monitor", "its own folder"],
     );
+    let node_id = world.program().ask(world.config("alice")?, &["node-id"]);
+    assert!(node_id.await?["node_id"].is_string(), "asking is allowed");
     assert_eq!(
         transactions(&world, "alice").await?,
         sent,
