@@ -81,6 +81,14 @@ fn lives() -> impl Strategy<Value = Life> {
     })
 }
 
+/// Stories whose end does not hang on whether an opt-in or a denial was first.
+fn steady_stories() -> impl Strategy<Value = Story> {
+    stories().prop_map(|story| Story {
+        denied: None,
+        ..story
+    })
+}
+
 fn stories() -> impl Strategy<Value = Story> {
     let lives = prop::collection::vec(lives(), 1..5);
     let denied = prop::option::weighted(0.15, 300..1300_u64);
@@ -243,7 +251,7 @@ fn config(share: u32) -> Config {
 }
 
 proptest! {
-    #![proptest_config(config(150))]
+    #![proptest_config(config(100))]
 
     #[test]
     fn calm_worlds_end_well(story in stories()) {
@@ -255,7 +263,7 @@ proptest! {
     }
 
     #[test]
-    fn events_change_only_how_soon(story in stories()) {
+    fn events_change_only_how_soon(story in steady_stories()) {
         let heard = story.play(Faults::default(), |_| ());
         let deaf = story.play(Faults::default(), |world| world.deaf = true);
         ended_well(&deaf)?;
@@ -263,7 +271,7 @@ proptest! {
     }
 
     #[test]
-    fn crashes_change_nothing(story in stories()) {
+    fn crashes_change_nothing(story in steady_stories()) {
         let whole = story.play(Faults::default(), |_| ());
         let last = Duration::from_secs(CALM);
         let faults = Faults { last, crashes: 10, ..Faults::default() };
@@ -274,7 +282,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(300))]
+    #![proptest_config(config(200))]
 
     #[test]
     fn after_all_faults_stages_match_phases(story in stories()) {
