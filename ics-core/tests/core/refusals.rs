@@ -296,7 +296,7 @@ fn a_denial_before_the_opt_in_window_is_in_time() {
 }
 
 #[test]
-fn ten_thousand_strangers_are_read_a_few_at_a_time() {
+fn thousands_of_strangers_are_read_a_few_at_a_time() {
     let mut world = World::new(policy());
     let strangers = 2_000;
     for number in 0..strangers {

@@ -37,6 +37,8 @@ pub(crate) struct Faults {
     pub(crate) silences: u64,
     /// A block is shown again, or an old one.
     pub(crate) repeats: u64,
+    /// A reading is answered from two blocks before.
+    pub(crate) behind: u64,
     /// An action fails and did nothing.
     pub(crate) transient: u64,
     /// An action fails for good and did nothing.
@@ -64,6 +66,7 @@ impl Faults {
             blocks_lost: 50,
             silences: 5,
             repeats: 50,
+            behind: 100,
             transient: 80,
             permanent: 10,
             unknown: 80,

@@ -384,7 +384,10 @@ impl World {
             Action::ListNodes { .. } => Outcome::Nodes(self.nodes.list()),
             Action::Notify(_) => return None,
             Action::PrepareKey { consumer_id, .. } => Outcome::Key(self.keys.prepare(consumer_id)),
-            Action::Query { query, .. } => self.query(&query),
+            Action::Query { query, .. } => {
+                let behind = if self.happens(|f| f.behind) { 2 } else { 0 };
+                self.query(&query, behind)
+            }
             Action::Stop { consumer_id, .. } => {
                 self.nodes.stop(consumer_id);
                 Outcome::Gone
@@ -392,7 +395,7 @@ impl World {
         })
     }
 
-    fn query(&self, query: &Query) -> Outcome {
+    fn query(&self, query: &Query, behind: u64) -> Outcome {
         match query {
             Query::Candidates { consumer_id, .. } => Outcome::Candidates {
                 candidates: self.chain.candidates(),
@@ -404,6 +407,7 @@ impl World {
                 height,
             } => {
                 let height = height.unwrap_or(self.chain.height);
+                let height = Height(height.0 - behind);
                 match self.chain.snapshot(*consumer_id, height) {
                     Ok(snapshot) => Outcome::Consumer(snapshot.map(Box::new)),
                     Err(text) => Outcome::Failed(Failure::transient(text)),

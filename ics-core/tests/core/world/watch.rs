@@ -16,6 +16,9 @@ use super::nodes::Keys;
 const SPINNING: usize = 80;
 const WINDOW: Duration = Duration::from_secs(10);
 
+/// How many readings may be under way at once.
+const LOOKS: usize = 64;
+
 /// What the machine has been told and has asked for since it was built.
 #[derive(Default)]
 pub(crate) struct Watch {
@@ -23,7 +26,9 @@ pub(crate) struct Watch {
     /// Time that only goes forward, as deadlines count it.
     own: Duration,
     wall: Option<UnixTime>,
-    looks: BTreeSet<OpId>,
+    /// Readings that were asked for, and at which height.
+    looks: BTreeMap<OpId, Option<Height>>,
+    sends: BTreeSet<OpId>,
     flying: BTreeMap<ConsumerId, (OpId, Duration)>,
     seen: BTreeMap<ConsumerId, Snapshot>,
     deleted: BTreeMap<ConsumerId, (Height, Height)>,
@@ -56,6 +61,15 @@ impl Watch {
         // As the machine does it: an answer that comes before anything else is in time.
         let own = self.own;
         self.flying.retain(|_, (_, end)| *end > own);
+        let flies = |op: &OpId| self.flying.values().any(|(flying, _)| flying == op);
+        self.sends.retain(flies);
+        if self.looks.len() > LOOKS {
+            self.looks.retain(|op, _| flies(op));
+        }
+        if self.sends.len() > 1 || self.looks.len() > LOOKS {
+            let (sends, looks) = (self.sends.len(), self.looks.len());
+            self.wrong(format!("{sends} transactions and {looks} readings at once"));
+        }
     }
 
     fn answered(&mut self, op: OpId, outcome: &Outcome) {
@@ -64,11 +78,15 @@ impl Watch {
             return;
         };
         self.flying.remove(&id);
-        if self.looks.remove(&op) && !matches!(outcome, Outcome::Failed(_)) {
-            self.unlooked.remove(&id);
-        }
+        let asked = self.looks.remove(&op).flatten();
+        self.sends.remove(&op);
         if let Outcome::Consumer(Some(snapshot)) = outcome {
             let height = snapshot.height;
+            let known = self.seen.get(&id).map(|seen| seen.height);
+            if Some(height) < asked.max(known) {
+                return;
+            }
+            self.unlooked.remove(&id);
             if snapshot.phase == Phase::Deleted {
                 let (_, last) = self.deleted.entry(id).or_insert((height, height));
                 *last = height;
@@ -93,8 +111,8 @@ impl Watch {
         };
         let seconds = match action {
             Action::Query { query, .. } => {
-                if let Query::Consumer { .. } = query {
-                    self.looks.insert(op);
+                if let Query::Consumer { height, .. } = query {
+                    self.looks.insert(op, *height);
                 }
                 30
             }
@@ -115,7 +133,10 @@ impl Watch {
             self.wrong(format!("consumer {id} spins: {action:?}"));
         }
         match action {
-            Action::Broadcast { tx, .. } => self.sends(id, *tx, policy, keys),
+            Action::Broadcast { tx, .. } => {
+                self.sends.insert(op);
+                self.sends(id, *tx, policy, keys);
+            }
             Action::Delete { .. } => {
                 let sure = self.deleted.get(&id);
                 if sure.is_none_or(|(first, last)| last.0 < first.0 + 10) {
