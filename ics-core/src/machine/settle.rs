@@ -8,6 +8,7 @@ use crate::consumer::{Built, Consumer, Kind, Readiness, Selected, Want};
 use crate::deploy::{NodeState, NodeStatus};
 use crate::failure::{Failure, FailureKind};
 use crate::id::ConsumerId;
+use crate::node::NodeSpec;
 use crate::phase::Phase;
 use crate::select::{Candidate, select};
 use crate::snapshot::Snapshot;
@@ -194,14 +195,7 @@ impl Machine {
                 });
             }
             (Want::Apply(spec), Outcome::Applied(node)) => {
-                let stays = node.spec == Some(spec.digest()) && node.state != NodeState::Stopped;
-                let consumer = self.consumer(id);
-                consumer.node = Some(node);
-                consumer.peers = Some(spec.persistent_peers);
-                if !stays {
-                    let text = "the node did not stay as it was started";
-                    return Err(Failure::transient(text));
-                }
+                return self.consumer(id).applied(*spec, node);
             }
             (Want::ConsumerSet { .. }, Outcome::ConsumerSet(keys)) => {
                 self.consumer(id).consumer_set = Some((keys, now));
@@ -350,6 +344,20 @@ fn shows(tx: &Tx, snapshot: &Snapshot) -> bool {
 }
 
 impl Consumer {
+    /// Remembers the node that runs now; one that does not stay is not started again at once.
+    fn applied(&mut self, spec: NodeSpec, node: NodeStatus) -> Result<(), Failure> {
+        let stays = node.spec == Some(spec.digest()) && node.state != NodeState::Stopped;
+        self.node = Some(node);
+        self.peers = Some(spec.persistent_peers);
+        if stays {
+            Ok(())
+        } else {
+            Err(Failure::transient(
+                "the node did not stay as it was started",
+            ))
+        }
+    }
+
     /// Remembers a reading.
     fn read(&mut self, snapshot: Snapshot, now: UnixTime) {
         let height = snapshot.height;
