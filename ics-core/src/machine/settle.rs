@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Machine;
-use crate::action::{Action, Level, Notice, OpId, Outcome, Tx};
+use crate::action::{Action, Check, Level, Notice, OpId, Outcome, Tx};
 use crate::consumer::{Built, Consumer, Kind, Readiness, Selected, Want};
 use crate::deploy::{NodeState, NodeStatus};
 use crate::failure::{Failure, FailureKind};
@@ -125,11 +125,7 @@ impl Machine {
         let consumer = self.consumer(id);
         if let Want::Check(check) = want {
             // Not being ready is an answer, not a failure of the question.
-            consumer.readiness = Some(Readiness {
-                check: (**check).clone(),
-                at: now,
-                result: Err(failure.message.clone()),
-            });
+            consumer.checked((**check).clone(), now, Err(failure.message.clone()));
             return;
         }
         consumer.failed(want.kind(), failure, now);
@@ -174,13 +170,7 @@ impl Machine {
                 let selected = self.select(&candidates, height, exact);
                 self.consumer(id).selection = Some(selected);
             }
-            (Want::Check(check), Outcome::Ready) => {
-                self.consumer(id).readiness = Some(Readiness {
-                    check: *check,
-                    at: now,
-                    result: Ok(()),
-                });
-            }
+            (Want::Check(check), Outcome::Ready) => self.consumer(id).checked(*check, now, Ok(())),
             (Want::PrepareKey, Outcome::Key(key)) => self.consumer(id).key = Some(key),
             (Want::Broadcast(tx), Outcome::Included(height)) => {
                 let consumer = self.consumer(id);
@@ -344,6 +334,10 @@ fn shows(tx: &Tx, snapshot: &Snapshot) -> bool {
 }
 
 impl Consumer {
+    fn checked(&mut self, check: Check, at: UnixTime, result: Result<(), String>) {
+        self.readiness = Some(Readiness { check, at, result });
+    }
+
     /// Remembers the node that runs now; one that does not stay is not started again at once.
     fn applied(&mut self, spec: NodeSpec, node: NodeStatus) -> Result<(), Failure> {
         let stays = node.spec == Some(spec.digest()) && node.state != NodeState::Stopped;
