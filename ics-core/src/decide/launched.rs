@@ -12,7 +12,7 @@ use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::node::NodeSpec;
 use crate::peers::Peer;
-use crate::policy::{Decision, Run};
+use crate::policy::{Decision, Override, Run};
 use crate::status::{Alarm, Stage};
 
 impl Case<'_> {
@@ -41,7 +41,12 @@ impl Case<'_> {
         let mut plan = self.deploy();
         if let Decision::Denied(why) = decision {
             let text = format!("{why}: the node runs as long as the consumer counts on our key");
-            plan = plan.alarm(Alarm::critical(text));
+            let orders = &self.world.policy.overrides;
+            // What the operator has ordered is no news to them.
+            plan = plan.alarm(match orders.get(&self.consumer.id) {
+                Some(Override::OptOut) => Alarm::warning(text),
+                Some(Override::OptIn) | None => Alarm::critical(text),
+            });
             if let Some(failure) = self.consumer.failure(Kind::Send) {
                 plan = plan.alarm(Alarm::critical(format!("opting out failed: {failure}")));
             }
