@@ -88,7 +88,12 @@ pub enum Outcome {
     /// Of [`Action::ListNodes`].
     Nodes(Vec<NodeStatus>),
     /// Of [`Query::Phases`].
-    Phases(BTreeMap<ConsumerId, Phase>),
+    Phases {
+        /// The phase of each consumer.
+        phases: BTreeMap<ConsumerId, Phase>,
+        /// At the heights that this divides, the provider sets validators anew.
+        blocks_per_epoch: u64,
+    },
     /// Of [`Action::CheckReady`]: all is well.
     Ready,
     /// Of [`Action::Stop`] and [`Action::Delete`].

@@ -47,7 +47,7 @@
 //!         match action {
 //!             Action::ListNodes { op } => inputs.push_back(done(op, Outcome::Nodes(vec![]))),
 //!             Action::Query { op, query: Query::Phases } => {
-//!                 inputs.push_back(done(op, Outcome::Phases(BTreeMap::new())));
+//!                 inputs.push_back(done(op, Outcome::Phases { phases: BTreeMap::new(), blocks_per_epoch: 600 }));
 //!             }
 //!             other => panic!("not without consumers: {other:?}"),
 //!         }

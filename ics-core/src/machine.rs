@@ -46,6 +46,8 @@ pub struct Machine {
     offsets: Option<BTreeMap<ConsumerId, Offset>>,
     /// Whether headers have stopped coming.
     silent: bool,
+    /// The length of an epoch, once it was read.
+    blocks_per_epoch: Option<u64>,
     nodes_known: bool,
     scan: Periodic,
     list: Periodic,
@@ -69,6 +71,7 @@ impl Machine {
             waiting: BTreeMap::new(),
             offsets: None,
             silent: false,
+            blocks_per_epoch: None,
             nodes_known: false,
             scan: Periodic::default(),
             list: Periodic::default(),
@@ -132,10 +135,15 @@ impl Machine {
                     consumer.look_at(height);
                 }
                 Event::Touched(id) => self.consumer(*id).look_at(height),
-                Event::MaybeStopped => self.look_at_all(height, |c| {
-                    c.node.is_some() && c.snapshot().is_some_and(|s| s.phase == Phase::Launched)
-                }),
+                Event::MaybeStopped => self.look_at_all(height, is_launched_and_ours),
             }
+        }
+        // Sets change, and a consumer may be stopped, at the end of an epoch without an event.
+        if self
+            .blocks_per_epoch
+            .is_some_and(|blocks| height.0.is_multiple_of(blocks))
+        {
+            self.look_at_all(height, is_launched_and_ours);
         }
         // Due times are compared with block time: those that may be due are decided about anew, and
         // those that are to be read at this height.
@@ -256,6 +264,14 @@ impl Machine {
             self.dirty.extend(self.consumers.keys());
         }
     }
+}
+
+/// Whether it is launched, and we run it or are to run it.
+fn is_launched_and_ours(consumer: &Consumer) -> bool {
+    consumer.snapshot().is_some_and(|snapshot| {
+        let ours = consumer.node.is_some() || snapshot.opted_in;
+        ours && snapshot.phase == Phase::Launched
+    })
 }
 
 /// What a consumer takes part in the order of ports with: only a launched one has ports.

@@ -152,7 +152,15 @@ impl Effects {
                     .collect();
                 Ok(Outcome::ConsumerSet(keys))
             }
-            Query::Phases => provider.phases().await.map(Outcome::Phases),
+            Query::Phases => {
+                let (height, _) = provider.latest().await?;
+                let (phases, blocks_per_epoch) =
+                    futures::try_join!(provider.phases(), provider.blocks_per_epoch(height))?;
+                Ok(Outcome::Phases {
+                    phases,
+                    blocks_per_epoch,
+                })
+            }
         }
     }
 

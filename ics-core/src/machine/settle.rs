@@ -24,7 +24,13 @@ impl Machine {
     ) {
         if self.scan.ended(op) {
             match outcome {
-                Outcome::Phases(phases) => self.on_phases(&phases),
+                Outcome::Phases {
+                    phases,
+                    blocks_per_epoch,
+                } => {
+                    self.blocks_per_epoch = Some(blocks_per_epoch).filter(|blocks| *blocks > 0);
+                    self.on_phases(&phases);
+                }
                 other => on_periodic_failure("reading the phases", other, actions),
             }
             return;

@@ -417,7 +417,10 @@ impl World {
                 Outcome::ConsumerSet(self.chain.consumers[consumer_id].own_set.clone())
             }
             Query::ConsumerSet { .. } => Outcome::Failed(Failure::transient("no node answers")),
-            Query::Phases => Outcome::Phases(self.chain.phases()),
+            Query::Phases => Outcome::Phases {
+                phases: self.chain.phases(),
+                blocks_per_epoch: chain::EPOCH,
+            },
         }
     }
 }
