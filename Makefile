@@ -1,13 +1,16 @@
 # What a developer runs; CONTRIBUTING.md explains each.
+built := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
 .PHONY: check deps devnet devnet-down doc test test-long
 
 ## The main job on real parts: three validators, a consumer from creation to deletion.
 devnet: deps
-	cargo run --quiet --package ics-tests --bin devnet -- up
+	cargo build --quiet --workspace --bins
+	ICS_MONITOR_PROGRAM=$(built)/ics-monitor $(built)/devnet up
 
 ## Ends all that make devnet left running.
 devnet-down:
-	cargo run --quiet --package ics-tests --bin devnet -- down
+	cargo build --quiet --workspace --bins
+	$(built)/devnet down
 
 ## All tests, the end-to-end ones on a real chain and a real Docker engine included.
 test: deps
@@ -17,8 +20,9 @@ test: deps
 check:
 	tests/check
 
-## What takes too long for every change.
-test-long: test
+## What takes too long for every change: the core's properties in many more worlds.
+test-long:
+	PROPTEST_CASES=5000 cargo test --package ics-core --test core invariants
 
 doc:
 	cargo doc --workspace --no-deps

@@ -4,6 +4,7 @@
 //! reconcile again.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -19,6 +20,7 @@ use crate::node::NodeSpec;
 use crate::phase::Phase;
 use crate::policy::{GenesisSource, Policy, Run};
 use crate::ports::Ports;
+use crate::schedule;
 use crate::select::Candidate;
 use crate::snapshot::Snapshot;
 use crate::time::{Height, UnixTime};
@@ -172,6 +174,26 @@ pub enum Action {
         /// Whose node.
         consumer_id: ConsumerId,
     },
+}
+
+impl Action {
+    /// How long it may take. After that the machine counts it as failed and may start the next one
+    /// for the same consumer, so whoever executes it must have ended it by then.
+    #[must_use]
+    pub const fn time_limit(&self) -> Duration {
+        match self {
+            Self::ListNodes { .. } | Self::Notify(_) | Self::Query { .. } => {
+                schedule::QUERY_DEADLINE
+            }
+            Self::Apply { .. }
+            | Self::Broadcast { .. }
+            | Self::BuildGenesis { .. }
+            | Self::CheckReady { .. }
+            | Self::Delete { .. }
+            | Self::PrepareKey { .. }
+            | Self::Stop { .. } => schedule::ACTION_DEADLINE,
+        }
+    }
 }
 
 /// A question to a chain.

@@ -53,14 +53,23 @@ impl Effects {
         Self { backends, local }
     }
 
-    /// Does one action and returns its outcome. A panic in it is a failure of unknown effect.
+    /// Does one action and returns its outcome. A panic in it is a failure of unknown effect, and
+    /// so is not to end in time.
     pub(crate) async fn perform(self: Arc<Self>, action: Action) -> Option<(OpId, Outcome)> {
         let op = op_of(&action)?;
-        let result = AssertUnwindSafe(self.execute(action)).catch_unwind().await;
-        let outcome = match result {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(failure)) => Outcome::Failed(failure),
-            Err(_) => Outcome::Failed(Failure::unknown("an action ended by a panic: see the log")),
+        // Dropped before the machine gives it up, so that two never overlap.
+        let limit = action.time_limit().mul_f32(0.95);
+        let done = AssertUnwindSafe(self.execute(action)).catch_unwind();
+        let outcome = match tokio::time::timeout(limit, done).await {
+            Ok(Ok(Ok(outcome))) => outcome,
+            Ok(Ok(Err(failure))) => Outcome::Failed(failure),
+            Ok(Err(_)) => {
+                Outcome::Failed(Failure::unknown("an action ended by a panic: see the log"))
+            }
+            Err(_) => Outcome::Failed(Failure::unknown(format!(
+                "it did not end within {} s",
+                limit.as_secs()
+            ))),
         };
         Some((op, outcome))
     }
@@ -145,7 +154,13 @@ impl Effects {
                     address => address,
                 };
                 let url = format!("http://{}", std::net::SocketAddr::new(address, rpc_port));
-                let validators = Rpc::new(&url)?.validators(None).await?;
+                let node = Rpc::new(&url)?;
+                // What a node that lags behind says of the set may be long over.
+                if node.status().await?.catching_up {
+                    let text = format!("{url}: our node is catching up with its chain");
+                    return Err(Failure::transient(text));
+                }
+                let validators = node.validators(None).await?;
                 let keys = validators
                     .into_iter()
                     .map(|validator| validator.public_key)

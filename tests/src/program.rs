@@ -31,11 +31,15 @@ pub struct Ended {
 }
 
 impl Program {
-    /// Builds the program in the profile of this one and returns where it is.
+    /// Returns the program at `$ICS_MONITOR_PROGRAM`, or else builds it in the profile of this one.
     ///
     /// # Errors
     /// When cargo refuses; the text holds its last lines.
     pub async fn build() -> Result<Self, Error> {
+        if let Some(built) = std::env::var_os("ICS_MONITOR_PROGRAM").filter(|path| !path.is_empty())
+        {
+            return Ok(Self { path: built.into() });
+        }
         let this = std::env::current_exe()
             .map_err(|e| Error::Setup(format!("this program does not know its own path: {e}")))?;
         // target/PROFILE/devnet, or target/PROFILE/deps/TEST-HASH.

@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::action::{Action, Level, Notice, OpId, Query};
-use crate::consumer::{Consumer, Kind, Want};
+use crate::consumer::{Consumer, Want};
 use crate::decide::{World, decide};
 use crate::id::ConsumerId;
 use crate::schedule;
@@ -88,14 +88,9 @@ impl Machine {
         *busy += 1;
         self.next_op += 1;
         let op = OpId(self.next_op);
-        let deadline = match kind {
-            Kind::Ask | Kind::Look => schedule::QUERY_DEADLINE,
-            Kind::Check | Kind::Delete | Kind::Deploy | Kind::Genesis | Kind::Key | Kind::Send => {
-                schedule::ACTION_DEADLINE
-            }
-        };
-        self.ops.insert(op, (id, now + deadline));
-        actions.push(action(op, id, consumer.created, want.clone()));
+        let action = action(op, id, consumer.created, want.clone());
+        self.ops.insert(op, (id, now + action.time_limit()));
+        actions.push(action);
         consumer.doing = Some(want);
         true
     }
