@@ -177,6 +177,23 @@ pub enum Action {
 }
 
 impl Action {
+    /// The op to answer to; `None` where no answer is wanted.
+    #[must_use]
+    pub const fn op(&self) -> Option<OpId> {
+        match self {
+            Self::Apply { op, .. }
+            | Self::Broadcast { op, .. }
+            | Self::BuildGenesis { op, .. }
+            | Self::CheckReady { op, .. }
+            | Self::Delete { op, .. }
+            | Self::ListNodes { op }
+            | Self::PrepareKey { op, .. }
+            | Self::Query { op, .. }
+            | Self::Stop { op, .. } => Some(*op),
+            Self::Notify(_) => None,
+        }
+    }
+
     /// How long it may take. After that the machine counts it as failed and may start the next one
     /// for the same consumer, so whoever executes it must have ended it by then.
     #[must_use]

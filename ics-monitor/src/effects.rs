@@ -56,7 +56,7 @@ impl Effects {
     /// Does one action and returns its outcome. A panic in it is a failure of unknown effect, and
     /// so is not to end in time.
     pub(crate) async fn perform(self: Arc<Self>, action: Action) -> Option<(OpId, Outcome)> {
-        let op = op_of(&action)?;
+        let op = action.op()?;
         // Dropped before the machine gives it up, so that two never overlap.
         let limit = action.time_limit().mul_f32(0.95);
         let done = AssertUnwindSafe(self.execute(action)).catch_unwind();
@@ -312,19 +312,4 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Failure::unknown("work on a file ended by a panic: see the log"))?
-}
-
-fn op_of(action: &Action) -> Option<OpId> {
-    match action {
-        Action::Apply { op, .. }
-        | Action::Broadcast { op, .. }
-        | Action::BuildGenesis { op, .. }
-        | Action::CheckReady { op, .. }
-        | Action::Delete { op, .. }
-        | Action::ListNodes { op }
-        | Action::PrepareKey { op, .. }
-        | Action::Query { op, .. }
-        | Action::Stop { op, .. } => Some(*op),
-        Action::Notify(_) => None,
-    }
 }

@@ -300,7 +300,7 @@ impl World {
 
     /// Begins an action, unless it is one that fails.
     fn begin(&mut self, action: Action) {
-        let Some(op) = op_of(&action) else { return };
+        let Some(op) = action.op() else { return };
         if self.unheard.remove(&short(&action)) {
             self.execute(action);
             let failure = Failure::unknown("the answer got lost");
@@ -422,21 +422,6 @@ impl World {
                 blocks_per_epoch: chain::EPOCH,
             },
         }
-    }
-}
-
-fn op_of(action: &Action) -> Option<OpId> {
-    match action {
-        Action::Apply { op, .. }
-        | Action::Broadcast { op, .. }
-        | Action::BuildGenesis { op, .. }
-        | Action::CheckReady { op, .. }
-        | Action::Delete { op, .. }
-        | Action::ListNodes { op }
-        | Action::PrepareKey { op, .. }
-        | Action::Query { op, .. }
-        | Action::Stop { op, .. } => Some(*op),
-        Action::Notify(_) => None,
     }
 }
 
