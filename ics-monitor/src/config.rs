@@ -378,6 +378,20 @@ mod tests {
     }
 
     #[test]
+    fn the_configuration_in_the_readme_is_complete() {
+        let readme = include_str!("../../README.md");
+        let (_, rest) = readme.split_once("```toml\n").expect("an example");
+        let (example, _) = rest.split_once("```").expect("its end");
+        let address = ics_core::key::Address::new([1; 20])
+            .expect("20 bytes")
+            .to_bech32("cosmos");
+        let file = file(&example.replace("cosmos1...", &address)).expect("TOML");
+        let config = file.complete().expect("complete");
+        assert_eq!(config.policy.rules.len(), 1);
+        assert_eq!(config.policy.opt_in_lead, Duration::from_secs(3600));
+    }
+
+    #[test]
     fn what_is_missing_is_named_with_all_three_ways_to_set_it() {
         let error = File::default()
             .complete()
