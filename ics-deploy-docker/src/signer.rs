@@ -9,6 +9,7 @@ use ics_core::node::NodeSpec;
 use crate::archive;
 use crate::engine::Engine;
 use crate::home::{self, Home, Role};
+use crate::labels;
 use crate::upload::{self, Entry, Owner};
 use crate::volume::NodeVolume;
 
@@ -63,19 +64,22 @@ impl Decision {
             return Ok(Self::Withheld(
                 key,
                 format!(
-                    "the key store does not hold consensus key {public} of consumer {} (any more): import the key",
+                    "the key store does not hold consensus key {public} of consumer {} (any more): \
+                     restore the key store, or assign another key on the provider",
                     key.consumer_id
                 ),
             ));
         };
-        let cure = format!("ics-monitor keys resume {}", key.consumer_id);
         if let Some(other) = stored.bound_to.as_ref().filter(|it| **it != volume.storage) {
             return Ok(Self::Withheld(
                 key,
                 format!(
-                    "consensus key {public} is bound to storage {other}, but volume {} is storage {}; \
-                 once nothing else signs with it: {cure}",
-                    volume.name, volume.storage
+                    "consensus key {public} is bound to storage {other}, but volume {} is storage \
+                     {}: restore the volume labelled {}={other}, for only its signer state says \
+                     what the key has signed",
+                    volume.name,
+                    volume.storage,
+                    labels::STORAGE,
                 ),
             ));
         }
@@ -87,7 +91,8 @@ impl Decision {
                 key,
                 format!(
                     "the signer state of consensus key {public} is missing or empty in volume {}, \
-                 what it signed is unknown: {cure}",
+                     so what it has signed is unknown: restore the newest \
+                     priv_validator_state.json there",
                     volume.name
                 ),
             ),

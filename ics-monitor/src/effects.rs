@@ -226,7 +226,8 @@ impl Effects {
             match self.backends.keys.load(key).await? {
                 Some(_) => Ok(()),
                 None => Err(Failure::permanent(format!(
-                    "key {} is assigned, but not in the key store: import it",
+                    "key {} is assigned, but this instance does not hold it: assign another on the \
+                     provider, or run the instance that holds it",
                     key.public_key
                 ))),
             }

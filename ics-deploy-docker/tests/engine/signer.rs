@@ -45,7 +45,7 @@ async fn a_volume_made_anew_comes_back_without_the_key() {
     let status = world.deployer.apply(&spec).await.expect("applied");
     assert_eq!(status.state, NodeState::Running);
     assert!(
-        withheld(&status).contains("ics-monitor keys resume 7"),
+        withheld(&status).contains("restore the volume labelled ics-monitor.storage="),
         "{status:?}"
     );
     assert_eq!(world.file(&key_path(&spec)).await, None);
@@ -114,7 +114,7 @@ async fn a_key_bound_elsewhere_signs_once_it_is_bound_here() {
     assert_eq!(status.signer, signs(&spec));
     world.keys.set(&key, Held::Archived(None));
     let status = world.deployer.apply(&spec).await.expect("applied");
-    assert!(withheld(&status).contains("import the key"), "{status:?}");
+    assert!(withheld(&status).contains("restore the key store"), "{status:?}");
 }
 
 #[tokio::test]
