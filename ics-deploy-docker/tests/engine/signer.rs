@@ -114,7 +114,10 @@ async fn a_key_bound_elsewhere_signs_once_it_is_bound_here() {
     assert_eq!(status.signer, signs(&spec));
     world.keys.set(&key, Held::Archived(None));
     let status = world.deployer.apply(&spec).await.expect("applied");
-    assert!(withheld(&status).contains("restore the key store"), "{status:?}");
+    assert!(
+        withheld(&status).contains("restore the key store"),
+        "{status:?}"
+    );
 }
 
 #[tokio::test]
