@@ -118,8 +118,21 @@ async fn show_blocks(world: &World, consumer: &Consumer, story: &Story) -> Resul
         ));
     }
     let rpc = world.consumer_rpc("alice", consumer)?;
+    // The signatures under block 5 stand in block 6.
+    wait::until("block 6 of the consumer", MINUTE, async || {
+        Ok((rpc.height().await? >= 6).then_some(()))
+    })
+    .await?;
+    let signers = signers(&rpc.block(6).await?);
     for (address, power) in rpc.validators(5).await? {
-        story.tell(&format!("  signed by {address} with power {power}"));
+        let word = if signers.contains(&address) {
+            "signed"
+        } else {
+            "not signed"
+        };
+        story.tell(&format!(
+            "  block 5 was {word} by {address} with power {power}"
+        ));
     }
     for (name, key) in members(&world.show(consumer).await?) {
         story.tell(&format!(
@@ -160,6 +173,25 @@ async fn remove(world: &World, consumer: &Consumer, story: &Story) -> Result<(),
     .await?;
     story.tell("a second reading agreed: containers and volumes are gone, keys are archived");
     Ok(())
+}
+
+/// The addresses that signed the block before this one.
+fn signers(block: &Value) -> Vec<String> {
+    /// `BlockIDFlagCommit` of CometBFT: signed, and for this block.
+    const COMMIT: u64 = 2;
+    let all = block["last_commit"]["signatures"].as_array();
+    let signed = all
+        .into_iter()
+        .flatten()
+        .filter(|it| it["block_id_flag"] == COMMIT);
+    signed
+        .map(|it| {
+            it["validator_address"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect()
 }
 
 /// The name and key of each validator of a consumer.
