@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bollard::models::ContainerInspectResponse;
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder,
+};
+use futures::TryStreamExt;
 
 use super::{Consumer, World};
 use crate::rpc::Rpc;
@@ -13,7 +16,7 @@ impl World {
     /// Waits until a validator's consumer node has this height.
     ///
     /// # Errors
-    /// When that takes longer than `timeout`.
+    /// When that takes longer than `timeout`; it shows what the consumer's nodes logged last.
     pub async fn wait_for_blocks(
         &self,
         validator: &str,
@@ -23,11 +26,40 @@ impl World {
     ) -> Result<(), Error> {
         let rpc = self.consumer_rpc(validator, consumer)?;
         let what = format!("block {height} of consumer {} by {validator}", consumer.id);
-        wait::until(&what, timeout, async || match rpc.height().await? {
+        let waited = wait::until(&what, timeout, async || match rpc.height().await? {
             now if now < height => Err(Error::Reply(format!("height {now}"))),
             _ => Ok(Some(())),
-        })
-        .await
+        });
+        match waited.await {
+            Err(Error::Timeout { what, waited, last }) => Err(Error::Timeout {
+                what,
+                waited,
+                last: format!("{last}\n{}", self.node_logs(consumer).await),
+            }),
+            other => other,
+        }
+    }
+
+    /// What the nodes of a consumer logged last, for a person to read.
+    async fn node_logs(&self, consumer: &Consumer) -> String {
+        let mut text = String::new();
+        let suffix = format!("-{}", consumer.id);
+        let names = self.containers().await.unwrap_or_default();
+        for name in names.iter().filter(|name| name.ends_with(&suffix)) {
+            let options = LogsOptionsBuilder::default()
+                .stdout(true)
+                .stderr(true)
+                .tail("60")
+                .build();
+            let logs = self
+                .engine
+                .client()
+                .logs(name.trim_start_matches('/'), Some(options));
+            let lines: Vec<_> = logs.try_collect().await.unwrap_or_default();
+            text.push_str(&format!("-- {name}\n"));
+            text.extend(lines.iter().map(ToString::to_string));
+        }
+        text
     }
 
     /// The RPC of a validator's consumer node.
