@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::artifact::{ArtifactRef, Digest};
 use crate::id::{ChainId, ConsumerId};
+use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::peers::Peer;
 use crate::ports::Ports;
@@ -56,6 +57,34 @@ pub struct NodeSettings {
     pub min_gas_prices: Option<String>,
 }
 
+/// What a node is to sign with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signer {
+    /// This key of the key store, in a file of the node's home.
+    Key(KeyRef),
+    /// Nothing: it is a full node.
+    None,
+    /// A remote signer that connects to the node (`priv_validator_laddr` of CometBFT's `config.toml`).
+    Remote {
+        /// The key that the remote signer holds.
+        public_key: PublicKey,
+        /// Where the node waits for it.
+        port: u16,
+    },
+}
+
+impl Signer {
+    /// The key of the store that it signs with.
+    #[must_use]
+    pub const fn stored(&self) -> Option<KeyRef> {
+        match self {
+            Self::Key(key) => Some(*key),
+            Self::None | Self::Remote { .. } => None,
+        }
+    }
+}
+
 /// Everything a deployer needs to know to run one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeSpec {
@@ -73,8 +102,8 @@ pub struct NodeSpec {
     pub ports: Ports,
     /// The operator's settings.
     pub settings: NodeSettings,
-    /// The key it signs with; `None`: a full node.
-    pub consensus_key: Option<KeyRef>,
+    /// What it signs with.
+    pub signer: Signer,
     /// Whom to dial; a change alone asks for no restart.
     pub persistent_peers: Vec<Peer>,
 }
@@ -95,13 +124,14 @@ impl NodeSpec {
     /// Each key has a folder of its own, so that no key ever meets the signer state of another.
     #[must_use]
     pub fn signer_folder(&self) -> Option<String> {
-        self.consensus_key
+        self.signer
+            .stored()
             .map(|key| format!("signers/{}", key.public_key.address()))
     }
 
     /// The text files of the node's home, by path below it. Secrets and the genesis are not here.
     ///
-    /// With `signs` false the node is rendered as a full node even if it has a consensus key.
+    /// With `signs` false the node is rendered as a full node even if it has a signer.
     #[must_use]
     pub fn files(&self, signs: bool) -> BTreeMap<&'static str, String> {
         BTreeMap::from([
@@ -165,6 +195,14 @@ impl NodeSpec {
                 path("priv_validator_state.json"),
             );
         }
+        if let Signer::Remote { port, .. } = self.signer
+            && signs
+        {
+            root.insert(
+                "priv_validator_laddr".into(),
+                format!("tcp://0.0.0.0:{port}").into(),
+            );
+        }
         root.to_string()
     }
 
@@ -204,7 +242,6 @@ impl NodeSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::PublicKey;
     use crate::ports::Offset;
 
     fn spec(chain_id: &str) -> NodeSpec {
@@ -230,7 +267,7 @@ mod tests {
                 timeout_commit_ms: Some(700),
                 min_gas_prices: Some("0stake".into()),
             },
-            consensus_key: Some(KeyRef {
+            signer: Signer::Key(KeyRef {
                 consumer_id,
                 public_key: PublicKey::new([7; 32]),
             }),
@@ -262,6 +299,25 @@ mod tests {
     }
 
     #[test]
+    fn a_remote_signer_gets_a_port_and_no_files() {
+        let remote = NodeSpec {
+            signer: Signer::Remote {
+                public_key: PublicKey::new([7; 32]),
+                port: 26_659,
+            },
+            ..spec("consumer-1")
+        };
+        let config = |signs| -> toml::Table {
+            let text = &remote.files(signs)["config/config.toml"];
+            text.parse().expect("TOML")
+        };
+        let address = Some("tcp://0.0.0.0:26659");
+        assert_eq!(config(true)["priv_validator_laddr"].as_str(), address);
+        assert!(!config(true).contains_key("priv_validator_key_file"));
+        assert!(!config(false).contains_key("priv_validator_laddr"));
+    }
+
+    #[test]
     fn peers_alone_do_not_change_the_digest() {
         let before = spec("consumer-1");
         let mut after = before.clone();
@@ -270,7 +326,7 @@ mod tests {
             .into_iter()
             .collect();
         assert_eq!(before.digest(), after.digest());
-        after.consensus_key = None;
+        after.signer = Signer::None;
         assert_ne!(before.digest(), after.digest());
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::artifact::Digest;
 use crate::genesis::{self, IcsVersion};
 use crate::id::ConsumerId;
+use crate::key::PublicKey;
 use crate::node::{NodeSettings, Program, Resources};
 use crate::select::Share;
 use crate::snapshot::{Infraction, Snapshot};
@@ -84,6 +85,28 @@ pub struct Run {
     pub resources: Resources,
     /// Where the pre-CCV genesis comes from.
     pub genesis: GenesisSource,
+    /// Where the consensus key comes from.
+    pub key: KeySource,
+}
+
+/// Where the consensus key of a consumer comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    /// A new key, made for this consumer alone.
+    #[default]
+    Fresh,
+    /// A key that the operator put into the store for this consumer; none is ever made.
+    Imported,
+    /// The validator's key on the provider, of which the store holds a copy for this consumer.
+    Provider,
+    /// A key that only a remote signer holds.
+    Remote {
+        /// The key.
+        public_key: PublicKey,
+        /// Where the node waits for the signer.
+        port: u16,
+    },
 }
 
 /// Where a pre-CCV genesis comes from, and how it is known to be the right one.

@@ -95,7 +95,7 @@ fn node_labels(spec: &NodeSpec, signer: &NodeSigner, settings: &DockerSettings) 
         (labels::SIGNER.to_owned(), labels::signer_text(signer)),
         (labels::SPEC.to_owned(), spec.digest().to_string()),
     ]);
-    if let Some(key) = spec.consensus_key {
+    if let Some(key) = spec.signer.stored() {
         labels.insert(labels::KEY.to_owned(), key.public_key.to_base64());
     }
     labels

@@ -148,7 +148,8 @@ impl DockerDeployer {
         let instance = &self.settings.instance;
         NodeVolume::ensure(&self.engine, instance, spec).await?;
         let hoped = spec
-            .consensus_key
+            .signer
+            .stored()
             .map_or(NodeSigner::None, |key| NodeSigner::Key(key.public_key));
         let mut id = self.create(spec, home, &hoped).await?;
         // Only now is the volume in use and can no longer be exchanged: ask for its id again.

@@ -56,7 +56,7 @@ pub(crate) enum StateFile {
 impl Decision {
     /// Looks at the key's binding and at the state in the volume. Changes nothing.
     pub(crate) async fn make(site: Site<'_>, spec: &NodeSpec) -> Result<Self, Failure> {
-        let Some(key) = spec.consensus_key else {
+        let Some(key) = spec.signer.stored() else {
             return Ok(Self::FullNode);
         };
         let (public, volume) = (key.public_key, site.volume);

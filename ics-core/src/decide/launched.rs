@@ -10,7 +10,7 @@ use crate::deploy::{NodeSigner, NodeState};
 use crate::genesis::Expectation;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
-use crate::node::NodeSpec;
+use crate::node::{NodeSpec, Signer};
 use crate::peers::Peer;
 use crate::policy::{Decision, Override, Run};
 use crate::status::{Alarm, Stage};
@@ -116,9 +116,11 @@ impl Case<'_> {
             genesis,
             ports,
             settings: self.world.policy.node.clone(),
-            consensus_key: key.map(|public_key| KeyRef {
-                consumer_id: self.consumer.id,
-                public_key,
+            signer: key.map_or(Signer::None, |public_key| {
+                Signer::Key(KeyRef {
+                    consumer_id: self.consumer.id,
+                    public_key,
+                })
             }),
             persistent_peers: peers,
         };

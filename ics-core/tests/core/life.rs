@@ -1,6 +1,7 @@
 //! The life of a consumer, told from our side: what is done, in order, and what the world then is.
 
 use ics_core::deploy::NodeSigner;
+use ics_core::node::Signer;
 use ics_core::phase::Phase;
 use ics_core::policy::Override;
 use ics_core::status::Stage;
@@ -295,7 +296,7 @@ fn a_set_with_our_provider_key_gets_a_keyless_node_until_it_has_another() {
     world.ask(Ask::OptIn(id(0), 0));
     world.run_to(107);
     assert_eq!(world.nodes.all[&id(0)].signer, NodeSigner::None);
-    assert!(world.nodes.specs[&id(0)].consensus_key.is_none());
+    assert_eq!(world.nodes.specs[&id(0)].signer, Signer::None);
     world.run_to(250);
     let key = world.keys.0[&id(0)];
     assert_ne!(key, provider_key(0));

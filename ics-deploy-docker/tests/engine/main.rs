@@ -26,7 +26,7 @@ fn state_path(spec: &NodeSpec) -> String {
 }
 
 fn signs(spec: &NodeSpec) -> NodeSigner {
-    NodeSigner::Key(spec.consensus_key.expect("the spec has a key").public_key)
+    NodeSigner::Key(spec.signer.stored().expect("the spec has a key").public_key)
 }
 
 fn withheld(status: &NodeStatus) -> &str {

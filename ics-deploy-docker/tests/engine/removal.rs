@@ -7,6 +7,7 @@ use bollard::query_parameters::{
 use ics_core::deploy::{Deployer as _, NodeState};
 use ics_core::failure::FailureKind;
 use ics_core::key::ZERO_SIGNER_STATE;
+use ics_core::node::Signer;
 
 use crate::world::{CONSUMER, Held, IMAGE, World, run, run_first};
 use crate::{signs, state_path, wait_for_file};
@@ -63,7 +64,7 @@ async fn what_others_made_is_refused_and_left_alone() {
 async fn delete_archives_the_key_with_its_state_and_leaves_nothing() {
     let world = World::new().await;
     let mut spec = world.spec();
-    let key = spec.consensus_key.expect("a key");
+    let key = spec.signer.stored().expect("a key");
     assert_eq!(world.deployer.delete(CONSUMER).await, Ok(()), "absent");
     let state = "{\"height\":\"41\",\"round\":0,\"step\":3}";
     let write = format!("echo -n '{state}' > /data/node/{}", state_path(&spec));
@@ -84,10 +85,10 @@ async fn delete_archives_the_key_with_its_state_and_leaves_nothing() {
 async fn delete_archives_from_a_volume_whose_container_is_gone() {
     let world = World::new().await;
     let mut spec = world.spec();
-    let old = spec.consensus_key.expect("a key");
+    let old = spec.signer.stored().expect("a key");
     world.deployer.apply(&spec).await.expect("applied");
     let new = world.keys.add(CONSUMER, 2);
-    spec.consensus_key = Some(new);
+    spec.signer = Signer::Key(new);
     let status = world.deployer.apply(&spec).await.expect("applied");
     assert_eq!(status.signer, signs(&spec));
     world.remove_container().await;
@@ -110,7 +111,7 @@ async fn delete_archives_from_a_volume_whose_container_is_gone() {
 async fn delete_keeps_a_volume_that_it_cannot_look_into() {
     let world = World::new().await;
     let mut spec = world.spec();
-    let key = spec.consensus_key.expect("a key");
+    let key = spec.signer.stored().expect("a key");
     let name = world.name();
     let tag = TagImageOptionsBuilder::new().repo(&name).tag("1").build();
     world

@@ -6,7 +6,7 @@ use ics_core::artifact::ArtifactRef;
 use ics_core::deploy::{Deployer as _, NodeSigner, NodeState};
 use ics_core::failure::FailureKind;
 use ics_core::keystore::StorageId;
-use ics_core::node::NodeSpec;
+use ics_core::node::{NodeSpec, Signer};
 
 use crate::world::{CONSUMER, Held, World, eventually, run_first};
 use crate::{key_path, signs, state_path, wait_for_file, withheld};
@@ -82,7 +82,7 @@ async fn a_signer_state_that_is_there_is_never_overwritten() {
     spec.program.command = run_first(&format!("echo -n '{state}' > /data/node/{path}"));
     world.deployer.apply(&spec).await.expect("applied");
     wait_for_file(&world, &path, |it| it == Some(state)).await;
-    let key = spec.consensus_key.expect("a key");
+    let key = spec.signer.stored().expect("a key");
     world.keys.set(&key, Held::Unbound);
     let plain = NodeSpec {
         program: world.spec().program,
@@ -98,7 +98,7 @@ async fn a_signer_state_that_is_there_is_never_overwritten() {
 async fn a_key_bound_elsewhere_signs_once_it_is_bound_here() {
     let world = World::new().await;
     let spec = world.spec();
-    let key = spec.consensus_key.expect("a key");
+    let key = spec.signer.stored().expect("a key");
     let elsewhere = StorageId::new("ffff").expect("an id");
     world.keys.set(&key, Held::BoundTo(elsewhere));
     let status = world.deployer.apply(&spec).await.expect("applied");
@@ -130,7 +130,7 @@ async fn a_withheld_key_that_a_person_put_at_the_default_path_is_refused() {
     spec.program.command = run_first(&copy);
     world.deployer.apply(&spec).await.expect("applied");
     wait_for_file(&world, "config/priv_validator_key.json", |it| it.is_some()).await;
-    let key = spec.consensus_key.expect("a key");
+    let key = spec.signer.stored().expect("a key");
     world.keys.set(&key, Held::Archived(None));
     let failure = world.deployer.apply(&spec).await.expect_err("a stray key");
     assert_eq!(failure.kind, FailureKind::Permanent);
@@ -142,7 +142,7 @@ async fn a_withheld_key_that_a_person_put_at_the_default_path_is_refused() {
 async fn a_full_node_has_no_signer_folder() {
     let world = World::new().await;
     let mut spec = world.spec();
-    spec.consensus_key = None;
+    spec.signer = Signer::None;
     spec.genesis = ArtifactRef {
         ..world.artifacts.reference()
     };

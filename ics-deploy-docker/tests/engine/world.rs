@@ -21,7 +21,7 @@ use ics_core::failure::Failure;
 use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::{PublicKey, SecretKey};
 use ics_core::keystore::{KeyRef, KeyStore, StorageId, StoredKey};
-use ics_core::node::{NodeSettings, NodeSpec, Program, Resources};
+use ics_core::node::{NodeSettings, NodeSpec, Program, Resources, Signer};
 use ics_core::peers::Peer;
 use ics_core::ports::Ports;
 use ics_deploy_docker::{DockerDeployer, DockerSettings, Instance};
@@ -154,7 +154,7 @@ impl World {
                 timeout_commit_ms: None,
                 min_gas_prices: None,
             },
-            consensus_key: Some(key),
+            signer: Signer::Key(key),
             persistent_peers: Vec::new(),
         }
     }

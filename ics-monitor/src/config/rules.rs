@@ -5,7 +5,7 @@ use ics_core::genesis::VersionError;
 use ics_core::id::ConsumerId;
 use ics_core::key::Address;
 use ics_core::node::{Program, Resources};
-use ics_core::policy::{GenesisSource, Match, Rule, Run, Verdict};
+use ics_core::policy::{GenesisSource, KeySource, Match, Rule, Run, Verdict};
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -128,7 +128,9 @@ fn rule(file: &RuleFile, number: usize, prefix: &str) -> Result<Rule, ConfigErro
 }
 
 fn complete_run(file: &RunFile, sha256: Option<Digest>) -> Result<Run, String> {
-    let KeyFile::Fresh = file.key;
+    let key = match file.key {
+        KeyFile::Fresh => KeySource::Fresh,
+    };
     if file.image.trim().is_empty() {
         return Err("run.image is empty".into());
     }
@@ -170,6 +172,7 @@ fn complete_run(file: &RunFile, sha256: Option<Digest>) -> Result<Run, String> {
             sha256,
             ics_version,
         },
+        key,
     })
 }
 

@@ -44,9 +44,9 @@ impl Keys {
 impl Nodes {
     pub(crate) fn apply(&mut self, spec: &NodeSpec, keys: &Keys) -> NodeStatus {
         let id = spec.consumer_id;
-        let signer = match &spec.consensus_key {
+        let signer = match spec.signer.stored() {
             None => NodeSigner::None,
-            Some(key) if keys.holds(key) => NodeSigner::Key(key.public_key),
+            Some(key) if keys.holds(&key) => NodeSigner::Key(key.public_key),
             Some(key) => NodeSigner::Withheld(format!("key {} is not here", key.public_key)),
         };
         let node = NodeStatus {

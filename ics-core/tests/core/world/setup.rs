@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ics_core::genesis;
 use ics_core::node::{NodeSettings, Program, Resources};
-use ics_core::policy::{GenesisSource, Match, Override, Policy, Rule, Run, Verdict};
+use ics_core::policy::{GenesisSource, KeySource, Match, Override, Policy, Rule, Run, Verdict};
 use ics_core::select::Share;
 
 /// How long before spawn a rule may opt in.
@@ -24,6 +24,7 @@ pub(crate) fn run() -> Run {
             sha256: None,
             ics_version: None,
         },
+        key: KeySource::Fresh,
     }
 }
 
