@@ -39,7 +39,7 @@ async fn orders_repairs_and_proposals_are_followed() -> Result<(), Error> {
 
 /// Charlie is not selected but ordered in, bob is selected but ordered out, and joins late.
 async fn orders_stand_above_rules_and_selection(world: &World) -> Result<(), Error> {
-    let consumer = world.create_consumer("ordered-1", None).await?;
+    let consumer = world.create_consumer("order-1", None).await?;
     world.order("bob", "opt-out", &consumer).await?;
     let ordered = "ignored: the operator ordered opt-out";
     world.notice("bob", &consumer, ordered, MINUTE).await?;
@@ -108,9 +108,9 @@ async fn orders_stand_above_rules_and_selection(world: &World) -> Result<(), Err
 /// A file with another hash, then a port in use: both are named, and when they are put right the
 /// opt-ins follow by themselves.
 async fn nothing_is_opted_in_to_before_it_is_ready(world: &World) -> Result<(), Error> {
-    let wrong = b"{\"chain_id\": \"awaited-1\", \"app_state\": {}}";
+    let wrong = b"{\"chain_id\": \"pending-1\", \"app_state\": {}}";
     let spec = ConsumerSpec {
-        chain_id: "awaited-1",
+        chain_id: "pending-1",
         spawn_in: Some(Duration::from_secs(25)),
         found_instead: Some(wrong),
     };

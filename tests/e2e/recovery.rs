@@ -91,7 +91,7 @@ async fn provider_node_down_over_creation_and_launch(world: &mut World) -> Resul
     let monitor = world.monitor("bob")?.pid();
     world.chain.stop_node("bob").await?;
     let consumer = world
-        .create_consumer("unseen-1", Some(Duration::from_secs(20)))
+        .create_consumer("silent-1", Some(Duration::from_secs(20)))
         .await?;
     world
         .wait_for_members(&consumer, &["alice"], MINUTE)

@@ -221,7 +221,7 @@ async fn a_failed_launch_is_noticed_at_its_block_and_recovered(
     sent: u64,
 ) -> Result<(), Error> {
     let spawn_in = Duration::from_secs(6);
-    let consumer = world.create_consumer("failed-1", Some(spawn_in)).await?;
+    let consumer = world.create_consumer("failing-1", Some(spawn_in)).await?;
     let created = world.show(&consumer).await?["height"].as_u64();
     let line = world
         .notice("alice", &consumer, "REGISTERED again at height", MINUTE)

@@ -1,7 +1,7 @@
 //! The owner's side of a devnet: consumers are created, changed and looked at.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -78,6 +78,8 @@ impl World {
         // The file's name rests on the id, which the next creation would take, too.
         let _owner = self.owner.lock().await;
         let ConsumerSpec { chain_id, .. } = spec;
+        let ports = self.owner(&["ports", chain_id]).await?;
+        refuse_ephemeral(chain_id, &ports)?;
         let known = self.owner(&["consumer", "list"]).await?;
         let next = known["consumers"].as_array().map_or(0, Vec::len);
         let now = SystemTime::now();
@@ -96,7 +98,6 @@ impl World {
             "initialization_parameters": parameters,
         });
         let created = self.owner_file("create", &description).await?;
-        let ports = self.owner(&["ports", chain_id]).await?;
         let id = created["consumer_id"].as_str().unwrap_or_default();
         Ok(Consumer {
             id: id.to_owned(),
@@ -311,4 +312,28 @@ fn parameters(chain_id: &str, genesis_hash: &str, spawn_time: Option<&str>) -> V
 
 fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
+}
+
+/// Refuses ports that the kernel hands out to whoever connects: such a connection, even an ended
+/// one for a minute, keeps a node from listening.
+fn refuse_ephemeral(chain_id: &str, ports: &Value) -> Result<(), Error> {
+    let path = Path::new("/proc/sys/net/ipv4/ip_local_port_range");
+    let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
+    let first = text
+        .split_whitespace()
+        .next()
+        .and_then(|it| it.parse().ok());
+    let first: u64 = first.ok_or_else(|| Error::Reply(format!("{path:?} holds {text:?}")))?;
+    let highest = ports.as_object().into_iter().flatten();
+    let highest = highest
+        .filter(|(name, _)| *name != "offset")
+        .filter_map(|(_, port)| port.as_u64())
+        .max();
+    match highest {
+        Some(port) if port >= first => Err(Error::Setup(format!(
+            "{chain_id} has the port {port}, which this machine gives to outgoing connections: \
+             name the test's consumer otherwise"
+        ))),
+        _ => Ok(()),
+    }
 }
