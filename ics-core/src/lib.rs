@@ -55,7 +55,14 @@
 //!     assert!(machine.next_tick() > Some(now));
 //! }
 //! ```
+//!
+//! How to build on it, action by action: `docs/embedding.md` of the repository.
 #![forbid(unsafe_code)]
+
+/// The page for tool authors, so that its code is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;
 
 pub mod action;
 pub mod artifact;
