@@ -8,6 +8,7 @@ use crate::deploy::NodeStatus;
 use crate::failure::Failure;
 use crate::genesis::Expectation;
 use crate::id::ConsumerId;
+use crate::index::Entry;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::node::NodeSpec;
@@ -29,6 +30,8 @@ pub(crate) struct Consumer {
     pub(crate) hint: Option<Phase>,
     /// The newest reading, and when it was made.
     pub(crate) seen: Option<(Snapshot, UnixTime)>,
+    /// Whether, by that reading, we are opted in, or in the set that would launch or validates.
+    pub(crate) takes_part: bool,
     /// A reading at this height or later is wanted.
     pub(crate) look: Option<Height>,
     /// The provider answered that it does not know this id.
@@ -56,6 +59,12 @@ pub(crate) struct Consumer {
     pub(crate) launch_seen: Option<Height>,
     /// The height at which it was first seen deleted.
     pub(crate) deleted_at: Option<Height>,
+    /// When to decide about it again although nothing happened: at this wall time, and at the
+    /// first block of this time or a later one.
+    pub(crate) wake: Option<UnixTime>,
+    pub(crate) wake_at_block: Option<UnixTime>,
+    /// What the index holds of it.
+    pub(crate) filed: Entry,
     /// The one thing that is under way.
     pub(crate) doing: Option<Want>,
     /// Waits until fewer actions of this kind are under way; the earlier instant goes first.
@@ -161,6 +170,7 @@ impl Consumer {
             created: None,
             hint: None,
             seen: None,
+            takes_part: false,
             look: None,
             unknown: false,
             contradiction: None,
@@ -176,6 +186,9 @@ impl Consumer {
             consumer_set: None,
             launch_seen: None,
             deleted_at: None,
+            wake: None,
+            wake_at_block: None,
+            filed: Entry::default(),
             doing: None,
             waiting: None,
             pauses: BTreeMap::new(),

@@ -13,6 +13,7 @@ use crate::action::{Check, Tx};
 use crate::consumer::{Consumer, Kind, Want};
 use crate::genesis::Expectation;
 use crate::id::ConsumerId;
+use crate::index::Index;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::phase::Phase;
@@ -26,7 +27,8 @@ use crate::time::{Height, UnixTime};
 /// What a decision about one consumer knows of everything else.
 pub(crate) struct World<'a> {
     pub(crate) now: UnixTime,
-    /// The newest block: its height and time.
+    /// The newest block: its height and time. A decision that hangs on it asks to be made again
+    /// with [`Plan::wake_at_block`]; blocks alone wake no consumer.
     pub(crate) block: (Height, UnixTime),
     /// Whether headers have stopped coming, so that time alone must make us ask.
     pub(crate) silent: bool,
@@ -38,6 +40,12 @@ pub(crate) struct World<'a> {
     pub(crate) offsets: Option<&'a BTreeMap<ConsumerId, Offset>>,
     /// How many consumers there are.
     pub(crate) consumers: usize,
+    /// What is known of all consumers together: the launch queue, how many count on us.
+    #[expect(
+        dead_code,
+        reason = "asked by the prediction of launches and the policy's caps"
+    )]
+    pub(crate) index: &'a Index,
 }
 
 impl World<'_> {
@@ -57,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) wants: Vec<Want>,
     /// When to decide again although nothing happened.
     pub(crate) wake: Option<UnixTime>,
+    /// When to decide again by block time: at the first block of this time or a later one.
+    pub(crate) wake_at_block: Option<UnixTime>,
 }
 
 impl Plan {
@@ -67,6 +77,7 @@ impl Plan {
             alarms: Vec::new(),
             wants: Vec::new(),
             wake: None,
+            wake_at_block: None,
         }
     }
 
@@ -87,6 +98,13 @@ impl Plan {
 
     fn wake_at(mut self, at: UnixTime) -> Self {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+        self
+    }
+
+    /// Wants the decision made again at the first block of this time or a later one; what is past
+    /// means the next block.
+    fn wake_at_block(mut self, at: UnixTime) -> Self {
+        self.wake_at_block = Some(self.wake_at_block.map_or(at, |wake| wake.min(at)));
         self
     }
 }
@@ -122,6 +140,9 @@ pub(crate) fn decide(consumer: &Consumer, world: &World<'_>) -> Plan {
         let is_there = world.silent || height <= world.block.0;
         let look = || world.newest(seen.max(Some(height)));
         plan.wants = is_there.then(look).into_iter().collect();
+        if !is_there {
+            plan = plan.wake_at_block(world.block.1);
+        }
     }
     plan.wants
         .retain(|want| consumer.paused(want.kind(), world.now).is_none());
@@ -156,6 +177,10 @@ fn read_again(
         Phase::Stopped => snapshot.removal_time,
         Phase::Registered | Phase::Launched | Phase::Deleted => None,
     };
+    let plan = match due {
+        Some(due) => plan.wake_at_block(due),
+        None => plan,
+    };
     let read = || world.newest(Some(snapshot.height));
     // Launches, failed launches and deletions happen in the first block whose time has passed the
     // due time, or a few later when more than 200 are due: read at every block until it happened.
@@ -177,6 +202,8 @@ fn read_again(
         let confirm = consumer.node.is_some() && snapshot.height < sure && height >= sure;
         return if confirm {
             plan.want_first(read())
+        } else if consumer.node.is_some() {
+            plan.wake_at_block(time)
         } else {
             plan
         };
@@ -214,7 +241,7 @@ impl Case<'_> {
 
     /// Whether we are in the set that would launch or validates, or will be.
     fn takes_part(&self) -> bool {
-        self.snapshot.opted_in || self.snapshot.member(self.world.local).is_some()
+        self.consumer.takes_part
     }
 
     /// The spawn time that decides: only an initialized consumer has one.

@@ -73,6 +73,7 @@ pub mod event;
 pub mod failure;
 pub mod genesis;
 pub mod id;
+mod index;
 pub mod key;
 pub mod keystore;
 pub mod machine;

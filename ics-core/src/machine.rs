@@ -12,9 +12,9 @@ use crate::consumer::{Consumer, Kind};
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::id::ConsumerId;
-use crate::phase::Phase;
+use crate::index::Index;
 use crate::policy::Policy;
-use crate::ports::{self, Claim, Offset};
+use crate::ports::{self, Offset};
 use crate::schedule;
 use crate::snapshot::LocalValidator;
 use crate::status::ConsumerStatus;
@@ -35,10 +35,12 @@ pub struct Machine {
     consumers: BTreeMap<ConsumerId, Consumer>,
     /// The consumers that have to be decided about before this step ends.
     dirty: BTreeSet<ConsumerId>,
-    /// When a consumer has to be decided about although nothing happened.
-    wakes: BTreeMap<ConsumerId, UnixTime>,
+    /// What is known of all of them together.
+    index: Index,
     /// The actions of consumers that are under way: whose, and when they are given up.
     ops: BTreeMap<OpId, (ConsumerId, UnixTime)>,
+    /// The same actions, the first to be given up first.
+    deadlines: BTreeSet<(UnixTime, OpId)>,
     /// How many of them are of each kind.
     busy: BTreeMap<Kind, usize>,
     /// The consumers that wait until fewer of a kind are under way, the most urgent first.
@@ -65,8 +67,9 @@ impl Machine {
             block: None,
             consumers: BTreeMap::new(),
             dirty: BTreeSet::new(),
-            wakes: BTreeMap::new(),
+            index: Index::default(),
             ops: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             busy: BTreeMap::new(),
             waiting: BTreeMap::new(),
             offsets: None,
@@ -101,6 +104,8 @@ impl Machine {
         self.expire(now);
         self.run_periodic(now, &mut actions);
         self.work(now, &mut actions);
+        #[cfg(debug_assertions)]
+        assert_eq!(self.index, Index::of(self.consumers.values()));
         actions
     }
 
@@ -109,10 +114,10 @@ impl Machine {
     pub fn next_tick(&self) -> Option<UnixTime> {
         let (_, _, came) = self.block?;
         let silence = (!self.silent).then_some(came + schedule::SILENCE);
-        let deadlines = self.ops.values().map(|(_, deadline)| *deadline);
-        let wakes = self.wakes.values().copied();
-        let global = [self.scan.wake(), self.list.wake()].into_iter().flatten();
-        let next = wakes.chain(deadlines).chain(global).chain(silence).min();
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let periodic = [self.scan.wake(), self.list.wake()];
+        let single = [self.index.next_wake(), deadline, silence];
+        let next = periodic.into_iter().chain(single).flatten().min();
         next.map(|next| self.clock.wall(next))
     }
 
@@ -135,7 +140,7 @@ impl Machine {
                     consumer.look_at(height);
                 }
                 Event::Touched(id) => self.consumer(*id).look_at(height),
-                Event::MaybeStopped => self.look_at_all(height, is_launched_and_ours),
+                Event::MaybeStopped => self.look_at_ours(height),
             }
         }
         // Sets change, and a consumer may be stopped, at the end of an epoch without an event.
@@ -143,27 +148,16 @@ impl Machine {
             .blocks_per_epoch
             .is_some_and(|blocks| height.0.is_multiple_of(blocks))
         {
-            self.look_at_all(height, is_launched_and_ours);
+            self.look_at_ours(height);
         }
-        // Due times are compared with block time: those that may be due are decided about anew, and
-        // those that are to be read at this height.
-        let waits = |consumer: &Consumer| {
-            let due = consumer.snapshot().is_some_and(|s| match s.phase {
-                Phase::Initialized | Phase::Stopped => true,
-                Phase::Deleted => consumer.node.is_some(),
-                Phase::Registered | Phase::Launched => false,
-            });
-            due || consumer.look.is_some()
-        };
-        let waiting = self.consumers.values().filter(|c| waits(c)).map(|c| c.id);
-        self.dirty.extend(waiting);
+        self.dirty.extend(self.index.due_at_block(time));
     }
 
     fn on_resync(&mut self, now: UnixTime, height: Height, time: UnixTime) {
         if self.block.is_none_or(|(last, _, _)| height >= last) {
             self.block = Some((height, time, now));
             self.silent = false;
-            self.look_at_all(height, |_| true);
+            self.look_at(height, self.consumers.keys().copied().collect());
         }
         self.scan.hurry();
         self.list.hurry();
@@ -189,14 +183,13 @@ impl Machine {
             .or_insert_with(|| Consumer::new(id))
     }
 
-    fn look_at_all(&mut self, height: Height, which: impl Fn(&Consumer) -> bool) {
-        for consumer in self
-            .consumers
-            .values_mut()
-            .filter(|consumer| which(consumer))
-        {
-            consumer.look_at(height);
-            self.dirty.insert(consumer.id);
+    fn look_at_ours(&mut self, height: Height) {
+        self.look_at(height, self.index.ours().collect());
+    }
+
+    fn look_at(&mut self, height: Height, consumers: Vec<ConsumerId>) {
+        for id in consumers {
+            self.consumer(id).look_at(height);
         }
     }
 
@@ -210,10 +203,9 @@ impl Machine {
             self.silent = true;
             self.dirty.extend(self.consumers.keys());
         }
-        let due = self.wakes.iter().filter(|(_, at)| **at <= now);
-        self.dirty.extend(due.map(|(id, _)| *id));
-        let late = self.ops.iter().filter(|(_, (_, at))| *at <= now);
-        let late: Vec<_> = late.map(|(op, _)| *op).collect();
+        self.dirty.extend(self.index.due(now));
+        let late = self.deadlines.iter().take_while(|(at, _)| *at <= now);
+        let late: Vec<_> = late.map(|(_, op)| *op).collect();
         for op in late {
             if let Some((id, want)) = self.take(op) {
                 let failure = Failure::unknown("it did not end in time");
@@ -246,44 +238,24 @@ impl Machine {
         OpId(self.next_op)
     }
 
-    /// Computes the ports of all launched consumers anew, once all of them have been read. One
-    /// that cannot be read is left out after a few tries, so that it does not hold up the rest.
-    fn offsets_changed(&mut self) {
-        let unread = self.consumers.values().any(|consumer| {
-            let has_ports = matches!(consumer.hint, Some(Phase::Launched | Phase::Stopped));
-            let unread = consumer.seen.is_none() && !consumer.unknown;
-            has_ports && unread && consumer.failures(Kind::Look) < schedule::UNREADABLE
-        });
-        let offsets = if unread || !self.scan.done_once {
-            None
-        } else {
-            Some(ports::allocate(self.consumers.values().filter_map(claim)))
-        };
-        if offsets != self.offsets {
-            self.offsets = offsets;
-            self.dirty.extend(self.consumers.keys());
+    /// Files what changed, and computes the ports of all launched consumers anew where that
+    /// concerns them, once all of them have been read.
+    fn file(&mut self) {
+        let mut claims_changed = false;
+        for id in &self.dirty {
+            if let Some(consumer) = self.consumers.get_mut(id) {
+                claims_changed |= self.index.file(consumer);
+            }
         }
+        if !self.scan.done_once || !(claims_changed || self.offsets.is_none()) {
+            return;
+        }
+        let offsets = self.index.claims().map(ports::resolve);
+        let (old, new) = (self.offsets.iter().flatten(), offsets.iter().flatten());
+        let old: BTreeSet<_> = old.collect();
+        let new: BTreeSet<_> = new.collect();
+        let changed = old.symmetric_difference(&new);
+        self.dirty.extend(changed.map(|(id, _)| **id));
+        self.offsets = offsets;
     }
-}
-
-/// Whether it is launched, and we run it or are to run it.
-fn is_launched_and_ours(consumer: &Consumer) -> bool {
-    consumer.snapshot().is_some_and(|snapshot| {
-        let ours = consumer.node.is_some() || snapshot.opted_in;
-        ours && snapshot.phase == Phase::Launched
-    })
-}
-
-/// What a consumer takes part in the order of ports with: only a launched one has ports.
-fn claim(consumer: &Consumer) -> Option<Claim<'_>> {
-    let snapshot = consumer.snapshot()?;
-    let has_ports = matches!(snapshot.phase, Phase::Launched | Phase::Stopped);
-    has_ports.then(|| Claim {
-        launched: snapshot
-            .launched_at
-            .or(consumer.launch_seen)
-            .unwrap_or(snapshot.height),
-        consumer_id: snapshot.consumer_id,
-        chain_id: &snapshot.chain_id,
-    })
 }

@@ -103,18 +103,27 @@ pub struct Claim<'a> {
 pub fn allocate<'a>(claims: impl IntoIterator<Item = Claim<'a>>) -> BTreeMap<ConsumerId, Offset> {
     let mut claims: Vec<_> = claims.into_iter().collect();
     claims.sort_by_key(|claim| (claim.launched, claim.consumer_id));
+    resolve(
+        claims
+            .iter()
+            .map(|claim| (claim.consumer_id, Offset::of(claim.chain_id))),
+    )
+}
+
+/// [`allocate`] for consumers in the order of their launch, each with its own offset.
+pub(crate) fn resolve(
+    claims: impl IntoIterator<Item = (ConsumerId, Offset)>,
+) -> BTreeMap<ConsumerId, Offset> {
     let mut taken = BTreeSet::new();
-    let mut offsets = BTreeMap::new();
-    for claim in claims {
-        let first = Offset::of(claim.chain_id);
-        let mut offset = first;
+    let resolve = |(id, own): (ConsumerId, Offset)| {
+        let mut offset = own;
         while taken.contains(&offset) && taken.len() < usize::from(Offset::COUNT) {
             offset = offset.next();
         }
         taken.insert(offset);
-        offsets.insert(claim.consumer_id, offset);
-    }
-    offsets
+        (id, offset)
+    };
+    claims.into_iter().map(resolve).collect()
 }
 
 #[cfg(test)]

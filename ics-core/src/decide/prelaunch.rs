@@ -38,7 +38,7 @@ impl Case<'_> {
             Plan::new(Stage::Watching, why)
         } else if spawn.since(self.world.block.1) > self.world.policy.opt_in_lead {
             let opens = spawn - self.world.policy.opt_in_lead;
-            Plan::new(Stage::Watching, format!("{why}; opts in from {opens}"))
+            Plan::new(Stage::Watching, format!("{why}; opts in from {opens}")).wake_at_block(opens)
         } else {
             self.opt_in(why)
         };

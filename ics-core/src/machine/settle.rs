@@ -1,6 +1,6 @@
 //! What outcomes mean: the only place where what is remembered of a consumer changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Machine;
 use crate::action::{Action, Check, Level, Notice, OpId, Outcome, Tx};
@@ -59,7 +59,8 @@ impl Machine {
 
     /// Ends an action: whose it was and what it was for; `None` if it is not under way.
     pub(super) fn take(&mut self, op: OpId) -> Option<(ConsumerId, Want)> {
-        let (id, _) = self.ops.remove(&op)?;
+        let (id, deadline) = self.ops.remove(&op)?;
+        self.deadlines.remove(&(deadline, op));
         let now_out = OpId(self.next_op);
         let consumer = self.consumer(id);
         let want = consumer.doing.take()?;
@@ -90,32 +91,35 @@ impl Machine {
                 consumer.look_at(height);
             }
         }
-        self.offsets_changed();
     }
 
     fn on_nodes(&mut self, list: OpId, nodes: Vec<NodeStatus>) {
-        let first = !self.nodes_known;
-        self.nodes_known = true;
+        let first = !std::mem::replace(&mut self.nodes_known, true);
+        if first {
+            self.dirty.extend(self.consumers.keys());
+        }
         let mut nodes: BTreeMap<_, _> = nodes.into_iter().map(|n| (n.consumer_id, n)).collect();
-        for (id, consumer) in &mut self.consumers {
-            let node = nodes.remove(id);
+        let concerned: BTreeSet<_> = self.index.nodes().chain(nodes.keys().copied()).collect();
+        let height = self.block.map(|(height, _, _)| height);
+        for id in concerned {
+            let node = nodes.remove(&id);
+            let Some(consumer) = self.consumers.get_mut(&id) else {
+                let consumer = self.consumer(id);
+                consumer.node = node;
+                if let Some(height) = height {
+                    consumer.look_at(height);
+                }
+                continue;
+            };
             // A list may be older than what an action on the node did meanwhile.
             let busy = consumer.doing.as_ref().map(|want| want.kind().is_of_node());
             if busy == Some(true) || list <= consumer.listed_after {
                 continue;
             }
-            if first || consumer.node != node || consumer.node_unsure {
+            if consumer.node != node || consumer.node_unsure {
                 consumer.node = node;
                 consumer.node_unsure = false;
-                self.dirty.insert(*id);
-            }
-        }
-        let height = self.block.map(|(height, _, _)| height);
-        for (id, node) in nodes {
-            let consumer = self.consumer(id);
-            consumer.node = Some(node);
-            if let Some(height) = height {
-                consumer.look_at(height);
+                self.dirty.insert(id);
             }
         }
     }
@@ -135,7 +139,6 @@ impl Machine {
             return;
         }
         consumer.failed(want.kind(), failure, now);
-        let unread = consumer.seen.is_none();
         let unknown = failure.kind == FailureKind::Unknown;
         let sent = matches!(want, Want::Broadcast(_));
         if let Some(height) = height.filter(|_| sent || unknown) {
@@ -146,9 +149,6 @@ impl Machine {
         if unknown && want.kind().is_of_node() {
             consumer.node_unsure = true;
             self.list.hurry();
-        }
-        if unread {
-            self.offsets_changed();
         }
     }
 
@@ -232,7 +232,6 @@ impl Machine {
         }
         consumer.look = None;
         consumer.unknown = true;
-        self.offsets_changed();
         Ok(())
     }
 
@@ -244,6 +243,7 @@ impl Machine {
         snapshot: Snapshot,
         actions: &mut Vec<Action>,
     ) -> Result<(), Failure> {
+        let takes_part = snapshot.opted_in || snapshot.member(&self.local).is_some();
         let consumer = self.consumer(id);
         let before = consumer.snapshot();
         let known = asked.max(before.map(|before| before.height));
@@ -268,18 +268,12 @@ impl Machine {
             let before = before.clone();
             Snapshot { height, ..before } == snapshot
         });
-        let same_claim = before.is_some_and(|before| {
-            let claim = |s: &Snapshot| (s.phase, s.launched_at, s.chain_id.clone());
-            claim(before) == claim(&snapshot)
-        });
         if !same_rest {
             consumer.reconsider();
         }
+        consumer.takes_part = takes_part;
         consumer.read(snapshot, now);
         let behind = asked.is_none() && consumer.look.is_some();
-        if !same_claim || self.offsets.is_none() {
-            self.offsets_changed();
-        }
         if behind {
             return Err(Failure::transient("the provider's newest block is behind"));
         }

@@ -16,7 +16,7 @@ impl Machine {
         let Some((height, time, _)) = self.block else {
             return;
         };
-        let survey = self.consumers.len();
+        self.file();
         while let Some(id) = self.next_consumer() {
             let world = World {
                 now,
@@ -26,29 +26,40 @@ impl Machine {
                 policy: &self.policy,
                 nodes_known: self.nodes_known,
                 offsets: self.offsets.as_ref(),
-                consumers: survey,
+                consumers: self.consumers.len(),
+                index: &self.index,
             };
             let Some(consumer) = self.consumers.get_mut(&id) else {
                 continue;
             };
             let plan = decide(consumer, &world);
-            match plan.wake {
-                Some(wake) => self.wakes.insert(id, wake),
-                None => self.wakes.remove(&id),
-            };
+            (consumer.wake, consumer.wake_at_block) = (plan.wake, plan.wake_at_block);
             publish(consumer, plan.stage, plan.why, plan.alarms, actions);
             if let Some((kind, urgency)) = consumer.waiting.take()
                 && let Some(queue) = self.waiting.get_mut(&kind)
             {
                 queue.remove(&(urgency, id));
             }
-            if consumer.doing.is_some() {
-                continue;
+            if consumer.doing.is_none() {
+                self.start_first(now, id, plan.wants, actions);
             }
-            for want in plan.wants {
-                if self.start(now, id, want, actions) {
-                    break;
-                }
+            if let Some(consumer) = self.consumers.get_mut(&id) {
+                self.index.file(consumer);
+            }
+        }
+    }
+
+    /// Starts the first of these that may start.
+    fn start_first(
+        &mut self,
+        now: UnixTime,
+        id: ConsumerId,
+        wants: Vec<Want>,
+        actions: &mut Vec<Action>,
+    ) {
+        for want in wants {
+            if self.start(now, id, want, actions) {
+                break;
             }
         }
     }
@@ -89,7 +100,9 @@ impl Machine {
         self.next_op += 1;
         let op = OpId(self.next_op);
         let action = action(op, id, consumer.created, want.clone());
-        self.ops.insert(op, (id, now + action.time_limit()));
+        let deadline = now + action.time_limit();
+        self.ops.insert(op, (id, deadline));
+        self.deadlines.insert((deadline, op));
         actions.push(action);
         consumer.doing = Some(want);
         true

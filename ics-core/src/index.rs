@@ -1,0 +1,347 @@
+//! All consumers together: who is due when, whose nodes are ours, how many there are of what.
+//!
+//! No step asks all consumers. What is to be known of them together is kept here in order, and
+//! [`Index::file`] is the only way in: it takes a consumer as it now is and replaces what was
+//! filed of it before, so that nothing here goes stale.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::action::Tx;
+use crate::consumer::{Consumer, Kind, Want};
+use crate::deploy::NodeState;
+use crate::id::ConsumerId;
+use crate::phase::Phase;
+use crate::ports::Offset;
+use crate::schedule;
+use crate::time::{Height, UnixTime};
+
+/// What is known of all consumers together.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Index {
+    wakes: BTreeSet<(UnixTime, ConsumerId)>,
+    blocks: BTreeSet<(UnixTime, ConsumerId)>,
+    /// The launch queue. A sorted list, for in it a place is found by bisection.
+    spawns: Vec<(UnixTime, ConsumerId)>,
+    claims: BTreeMap<(Height, ConsumerId), Offset>,
+    unread: BTreeSet<ConsumerId>,
+    ours: BTreeSet<ConsumerId>,
+    nodes: BTreeSet<ConsumerId>,
+    awaiting: BTreeSet<ConsumerId>,
+    running: BTreeSet<ConsumerId>,
+}
+
+/// What is filed of one consumer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    wake: Option<UnixTime>,
+    block: Option<UnixTime>,
+    spawn: Option<UnixTime>,
+    claim: Option<Height>,
+    unread: bool,
+    ours: bool,
+    node: bool,
+    awaiting: bool,
+    running: bool,
+}
+
+impl Index {
+    /// Files a consumer as it now is; returns whether that changes the order of ports.
+    pub(crate) fn file(&mut self, consumer: &mut Consumer) -> bool {
+        let new = Entry::of(consumer);
+        let old = std::mem::replace(&mut consumer.filed, new);
+        if old != new {
+            self.replace(consumer, old, new);
+        }
+        old.claim != new.claim || old.unread != new.unread
+    }
+
+    /// The same index, built from nothing.
+    #[cfg(debug_assertions)]
+    pub(crate) fn of<'a>(consumers: impl IntoIterator<Item = &'a Consumer>) -> Self {
+        let mut index = Self::default();
+        for consumer in consumers {
+            index.replace(consumer, Entry::default(), Entry::of(consumer));
+        }
+        index
+    }
+
+    fn replace(&mut self, consumer: &Consumer, old: Entry, new: Entry) {
+        let id = consumer.id;
+        let at = |time: Option<UnixTime>| time.map(|time| (time, id));
+        let who = |holds: bool| holds.then_some(id);
+        replace(&mut self.wakes, at(old.wake), at(new.wake));
+        replace(&mut self.blocks, at(old.block), at(new.block));
+        replace(&mut self.unread, who(old.unread), who(new.unread));
+        replace(&mut self.ours, who(old.ours), who(new.ours));
+        replace(&mut self.nodes, who(old.node), who(new.node));
+        replace(&mut self.awaiting, who(old.awaiting), who(new.awaiting));
+        replace(&mut self.running, who(old.running), who(new.running));
+        if old.spawn != new.spawn {
+            if let Some(place) = at(old.spawn).and_then(|old| self.spawns.binary_search(&old).ok())
+            {
+                self.spawns.remove(place);
+            }
+            if let Some(new) = at(new.spawn) {
+                let place = self.spawns.partition_point(|other| *other < new);
+                self.spawns.insert(place, new);
+            }
+        }
+        if old.claim != new.claim {
+            if let Some(launched) = old.claim {
+                self.claims.remove(&(launched, id));
+            }
+            if let (Some(launched), Some(snapshot)) = (new.claim, consumer.snapshot()) {
+                // The chain id is final since launch.
+                let offset = Offset::of(&snapshot.chain_id);
+                self.claims.insert((launched, id), offset);
+            }
+        }
+    }
+
+    /// How many INITIALIZED consumers the provider launches before this one: those with an earlier
+    /// spawn time, or the same one and a lower id.
+    ///
+    /// It launches at most 200 in a block (`BeginBlockLaunchConsumers` in
+    /// `x/ccv/provider/keeper/consumer_lifecycle.go`). The spawn times are those that were read
+    /// last; within one spawn time the provider keeps the order in which it was asked for them,
+    /// which no query shows, so the place among those is a guess. Costs a bisection.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "asked by the prediction of launches")
+    )]
+    pub(crate) fn launched_before(&self, spawn: UnixTime, id: ConsumerId) -> usize {
+        self.spawns.partition_point(|other| *other < (spawn, id))
+    }
+
+    /// How many consumers count on our validator from their launch on: opted in, or in the set
+    /// that would launch, or with an opt-in of ours under way whose fate is not known yet.
+    #[cfg_attr(not(test), expect(dead_code, reason = "asked by the policy's caps"))]
+    pub(crate) fn awaiting_launch(&self) -> usize {
+        self.awaiting.len()
+    }
+
+    /// How many consumers run: launched ones that count on our validator, and all others that a
+    /// node of ours is not stopped for.
+    #[cfg_attr(not(test), expect(dead_code, reason = "asked by the policy's caps"))]
+    pub(crate) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// When the next consumer has to be decided about although nothing happened.
+    pub(crate) fn next_wake(&self) -> Option<UnixTime> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// The consumers that have to be decided about at this wall time although nothing happened.
+    pub(crate) fn due(&self, now: UnixTime) -> impl Iterator<Item = ConsumerId> + '_ {
+        until(&self.wakes, now)
+    }
+
+    /// The consumers that have to be decided about at a block of this time.
+    pub(crate) fn due_at_block(&self, time: UnixTime) -> impl Iterator<Item = ConsumerId> + '_ {
+        until(&self.blocks, time)
+    }
+
+    /// The launched consumers that we run or are to run.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = ConsumerId> + '_ {
+        self.ours.iter().copied()
+    }
+
+    /// The consumers with a node of ours, or with one that may be there.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = ConsumerId> + '_ {
+        self.nodes.iter().copied()
+    }
+
+    /// The consumers that have ports, in the order of their launch, with the offset that the
+    /// formula gives each; `None` while one of them has not been read.
+    pub(crate) fn claims(&self) -> Option<impl Iterator<Item = (ConsumerId, Offset)> + '_> {
+        let claims = self.claims.iter().map(|((_, id), offset)| (*id, *offset));
+        self.unread.is_empty().then_some(claims)
+    }
+}
+
+impl Entry {
+    fn of(consumer: &Consumer) -> Self {
+        let snapshot = consumer.snapshot();
+        let phase = snapshot.map(|snapshot| snapshot.phase);
+        let has_ports = |phase| matches!(phase, Some(Phase::Launched | Phase::Stopped));
+        // One that cannot be read is left out after a few tries, so that it does not hold up the
+        // rest.
+        let readable = consumer.failures(Kind::Look) < schedule::UNREADABLE;
+        let runs = |state: &NodeState| *state != NodeState::Stopped;
+        let running = consumer.node.as_ref().is_some_and(|node| runs(&node.state))
+            || phase == Some(Phase::Launched) && counts_on_us(consumer);
+        let opted_in = snapshot.is_some_and(|snapshot| snapshot.opted_in);
+        Self {
+            wake: consumer.wake,
+            block: consumer.wake_at_block,
+            spawn: snapshot
+                .filter(|snapshot| snapshot.phase == Phase::Initialized)
+                .and_then(|snapshot| snapshot.spawn_time),
+            claim: snapshot
+                .filter(|snapshot| has_ports(Some(snapshot.phase)))
+                .map(|snapshot| {
+                    let seen = snapshot.launched_at.or(consumer.launch_seen);
+                    seen.unwrap_or(snapshot.height)
+                }),
+            unread: phase.is_none() && has_ports(consumer.hint) && !consumer.unknown && readable,
+            ours: phase == Some(Phase::Launched) && (consumer.node.is_some() || opted_in),
+            node: consumer.node.is_some() || consumer.node_unsure,
+            awaiting: !running && phase.is_some_and(Phase::is_prelaunch) && counts_on_us(consumer),
+            running,
+        }
+    }
+}
+
+/// Whether we validate it or will, by what was read or by what we asked for since.
+fn counts_on_us(consumer: &Consumer) -> bool {
+    let is_opt_in = |tx: &Tx| matches!(tx, Tx::OptIn { .. });
+    let sending = matches!(&consumer.doing, Some(Want::Broadcast(tx)) if is_opt_in(tx));
+    let sent = consumer.sent.is_some_and(|(tx, _)| is_opt_in(&tx));
+    // A transaction that failed may be in a block all the same, until that has been looked at.
+    let unsure = consumer.look.is_some() && consumer.failures(Kind::Send) > 0;
+    consumer.takes_part || sending || sent || unsure
+}
+
+fn replace<T: Ord>(set: &mut BTreeSet<T>, old: Option<T>, new: Option<T>) {
+    if old == new {
+        return;
+    }
+    if let Some(old) = old {
+        set.remove(&old);
+    }
+    set.extend(new);
+}
+
+fn until(
+    queue: &BTreeSet<(UnixTime, ConsumerId)>,
+    last: UnixTime,
+) -> impl Iterator<Item = ConsumerId> + '_ {
+    queue
+        .iter()
+        .take_while(move |(at, _)| *at <= last)
+        .map(|(_, id)| *id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::Kind;
+    use crate::failure::Failure;
+    use crate::id::ChainId;
+    use crate::snapshot::{Infraction, InitialHeight, Snapshot};
+
+    fn at(seconds: i64) -> UnixTime {
+        UnixTime::new(seconds, 0)
+    }
+
+    fn snapshot(id: u64, phase: Phase) -> Snapshot {
+        Snapshot {
+            height: Height(5),
+            consumer_id: ConsumerId::new(id),
+            chain_id: ChainId::new("chain-1").expect("a chain id"),
+            phase,
+            owner: String::new(),
+            spawn_time: None,
+            initial_height: InitialHeight::default(),
+            genesis_hash: Vec::new(),
+            binary_hash: Vec::new(),
+            connection_id: String::new(),
+            top_n: 0,
+            infraction: Infraction::default(),
+            provider_infraction: Infraction::default(),
+            launched_at: None,
+            removal_time: None,
+            opted_in: false,
+            assigned_key: None,
+            validators: Vec::new(),
+            newer_provider: false,
+        }
+    }
+
+    fn read(id: u64, phase: Phase) -> Consumer {
+        let mut consumer = Consumer::new(ConsumerId::new(id));
+        consumer.seen = Some((snapshot(id, phase), at(0)));
+        consumer
+    }
+
+    fn spawning(id: u64, time: i64) -> Consumer {
+        let mut consumer = read(id, Phase::Initialized);
+        let (snapshot, _) = consumer.seen.as_mut().expect("it was read");
+        snapshot.spawn_time = Some(at(time));
+        consumer
+    }
+
+    #[test]
+    fn the_launch_queue_goes_by_spawn_time_then_id() {
+        let mut index = Index::default();
+        let mut all: Vec<_> = [(3, 100), (1, 200), (2, 100)]
+            .into_iter()
+            .map(|(id, time)| spawning(id, time))
+            .collect();
+        for consumer in &mut all {
+            index.file(consumer);
+        }
+        let before = |index: &Index, id, time| index.launched_before(at(time), ConsumerId::new(id));
+        let places =
+            |index: &Index| [(2, 100), (3, 100), (1, 200)].map(|(id, t)| before(index, id, t));
+        assert_eq!(places(&index), [0, 1, 2]);
+        // One that has launched is out of the way, one that was put off is behind.
+        all[2].seen = Some((snapshot(2, Phase::Launched), at(0)));
+        index.file(&mut all[2]);
+        assert_eq!(places(&index), [0, 0, 1]);
+        all[0].seen = spawning(3, 300).seen;
+        index.file(&mut all[0]);
+        assert_eq!((before(&index, 1, 200), before(&index, 3, 300)), (0, 1));
+    }
+
+    #[test]
+    fn an_opt_in_counts_from_its_sending_until_it_is_known_to_have_failed() {
+        let mut index = Index::default();
+        let mut consumer = spawning(1, 100);
+        let mut count = |change: &mut dyn FnMut(&mut Consumer)| {
+            change(&mut consumer);
+            index.file(&mut consumer);
+            index.awaiting_launch()
+        };
+        let tx = Tx::OptIn {
+            consumer_id: ConsumerId::new(1),
+            key: None,
+        };
+        assert_eq!(count(&mut |_| ()), 0);
+        assert_eq!(count(&mut |c| c.doing = Some(Want::Broadcast(tx))), 1);
+        let failed = Failure::unknown("no answer");
+        assert_eq!(
+            count(&mut |c| {
+                c.doing = None;
+                c.failed(Kind::Send, &failed, at(0));
+                c.look_at(Height(6));
+            }),
+            1
+        );
+        assert_eq!(count(&mut |c| c.look = None), 0);
+        assert_eq!(count(&mut |c| c.sent = Some((tx, Height(7)))), 1);
+        assert_eq!(
+            count(&mut |c| {
+                c.sent = None;
+                c.takes_part = true;
+            }),
+            1
+        );
+    }
+
+    #[test]
+    fn what_launched_with_us_runs_and_awaits_no_more() {
+        let mut index = Index::default();
+        let mut consumer = spawning(1, 100);
+        consumer.takes_part = true;
+        index.file(&mut consumer);
+        assert_eq!((index.awaiting_launch(), index.running()), (1, 0));
+        consumer.seen = Some((snapshot(1, Phase::Launched), at(0)));
+        index.file(&mut consumer);
+        assert_eq!((index.awaiting_launch(), index.running()), (0, 1));
+        consumer.takes_part = false;
+        index.file(&mut consumer);
+        assert_eq!((index.awaiting_launch(), index.running()), (0, 0));
+    }
+}
