@@ -18,15 +18,23 @@ pub struct Address(Vec<u8>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// Not an address with this prefix.
-    #[error("{text:?} is not an address with prefix {prefix:?}: {reason}")]
-    Address {
+    /// Not a bech32 address.
+    #[error("{text:?} is not a bech32 address: {reason}")]
+    Bech32 {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An address of another kind or chain.
+    #[error("{text:?} is not an address with prefix {prefix:?}: its prefix is {found:?}")]
+    Prefix {
         /// What was given.
         text: String,
         /// The prefix that was expected.
         prefix: String,
-        /// What is wrong with it.
-        reason: String,
+        /// The prefix that it has.
+        found: String,
     },
     /// Not an ed25519 public key.
     #[error("not an ed25519 public key: {0}")]
@@ -44,21 +52,32 @@ impl Address {
     /// Reads a bech32 address with this prefix, such as `cosmosvaloper`.
     ///
     /// # Errors
-    /// [`KeyError::Address`] if the text is not bech32, has another prefix or no bytes.
+    /// As [`Self::from_any_bech32`], and [`KeyError::Prefix`] if it has another prefix.
     pub fn from_bech32(text: &str, prefix: &str) -> Result<Self, KeyError> {
-        let refuse = |reason: String| KeyError::Address {
+        let (found, address) = Self::from_any_bech32(text)?;
+        if found == prefix {
+            return Ok(address);
+        }
+        Err(KeyError::Prefix {
             text: text.to_owned(),
             prefix: prefix.to_owned(),
+            found,
+        })
+    }
+
+    /// Reads a bech32 address with any prefix, and the prefix in lower case.
+    ///
+    /// # Errors
+    /// [`KeyError::Bech32`] if the text is not bech32 or has no bytes.
+    pub fn from_any_bech32(text: &str) -> Result<(String, Self), KeyError> {
+        let refuse = |reason: String| KeyError::Bech32 {
+            text: text.to_owned(),
             reason,
         };
         let parsed = CheckedHrpstring::new::<Bech32>(text).map_err(|e| refuse(e.to_string()))?;
-        if parsed.hrp().to_lowercase() != prefix {
-            return Err(refuse(format!(
-                "its prefix is {:?}",
-                parsed.hrp().to_lowercase()
-            )));
-        }
-        Self::new(parsed.byte_iter().collect::<Vec<_>>()).ok_or_else(|| refuse("no bytes".into()))
+        let address = Self::new(parsed.byte_iter().collect::<Vec<_>>());
+        let address = address.ok_or_else(|| refuse("it has no bytes".into()))?;
+        Ok((parsed.hrp().to_lowercase(), address))
     }
 
     /// The bech32 text with this prefix; the bytes in hex where the prefix cannot be one.

@@ -19,11 +19,12 @@
 //! use std::collections::{BTreeMap, VecDeque};
 //! use ics_core::action::{Action, Input, OpId, Outcome, Query};
 //! # use ics_core::{key::{Address, PublicKey}, machine::Machine, node::NodeSettings};
-//! # use ics_core::{policy::Policy, select::Share, snapshot::LocalValidator};
+//! # use ics_core::{peers::NodeId, policy::Policy, select::Share, snapshot::LocalValidator};
 //! # use ics_core::time::{Height, UnixTime};
 //! # let local = LocalValidator {
 //! #     operator: Address::new([1; 20]).expect("20 bytes"),
 //! #     provider_key: PublicKey::new([2; 32]),
+//! #     node_id: NodeId::new([3; 20]),
 //! # };
 //! # let policy = Policy {
 //! #     share: Share::PUBLISHED,

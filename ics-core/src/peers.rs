@@ -1,26 +1,25 @@
-//! What validators publish about their nodes in their staking `details`, and what it means.
-//!
-//! Anyone can write anything there: everything is parsed into types that can only hold an address.
+//! Whom a node dials: the peers that the other validators publish.
 
+mod host;
+mod published;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 
+use ed25519_dalek::SigningKey;
 use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 
-use crate::id::ConsumerId;
+pub use self::host::{Host, Reach};
+pub use self::published::Published;
+use crate::id::{ChainId, ConsumerId};
+use crate::key::PublicKey;
+use crate::snapshot::{ConsumerValidator, LocalValidator};
 
 /// A CometBFT node id: 20 bytes, the address of the node key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; 20]);
-
-/// A host name or address that may be dialled.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Host {
-    /// A DNS name: dot-separated labels of letters, digits and dashes.
-    Name(String),
-    /// An IPv4 or IPv6 address.
-    Ip(IpAddr),
-}
 
 /// A node to dial.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,22 +32,51 @@ pub struct Peer {
     pub port: u16,
 }
 
-/// Why an entry in `details` gives no peer.
+/// Why what a validator publishes gives no peer, or no relayer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PeerError {
+pub enum Problem {
+    /// The entry of this consumer cannot be read.
+    #[error("publishes a p2p.{0}= entry that is neither p2p.{0}=<host>:<port> nor p2p.{0}=:<port>")]
+    Elsewhere(ConsumerId),
+    /// What should be a host is none.
+    #[error(
+        "publishes a p2p= entry whose host is no DNS name and no address of one machine: it must \
+         read p2p=<node id>@<host>, without a port"
+    )]
+    Host,
     /// No entry that starts with `p2p=`.
     #[error("publishes no p2p=<node id>@<host> in its staking details")]
     Missing,
+    /// What should be a node id is none.
+    #[error("publishes a p2p= entry whose node id has not 40 hex characters")]
+    NodeId,
+    /// It claims to be us.
+    #[error("publishes our own node id")]
+    Ours,
+    /// Its host means another machine to each who dials it.
+    #[error(
+        "publishes the private host {0}: where that is right, set private_peers = true in [node]"
+    )]
+    Private(Host),
+    /// What should be a relayer's account is none.
+    #[error("publishes a relayer= entry that is no bech32 address")]
+    Relayer,
     /// An entry stands there twice, so which one holds is unclear.
     #[error("publishes more than one {0} entry in its staking details")]
     Repeated(String),
-    /// Neither `p2p=<node id>@<host>` nor `p2p.<consumer id>=<host>:<port>`.
-    #[error(
-        "publishes {0:?}, which is neither p2p=<40 hex characters>@<DNS name or IP address> nor \
-         p2p.<consumer id>=<host>:<port>"
-    )]
-    Malformed(String),
+    /// Another validator with a better claim publishes the same node id.
+    #[error("publishes the node id {0} of another validator, {1}")]
+    Taken(NodeId, String),
+}
+
+/// Which hosts may be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dial {
+    /// All.
+    Private,
+    /// Those that everyone can reach.
+    Public,
 }
 
 impl NodeId {
@@ -58,123 +86,87 @@ impl NodeId {
         Self(bytes)
     }
 
+    /// The node id of a node with this key.
+    #[must_use]
+    pub fn of(node_key: &PublicKey) -> Self {
+        let mut id = [0; 20];
+        id.copy_from_slice(&Sha256::digest(node_key.as_bytes())[..20]);
+        Self(id)
+    }
+
     /// Reads 40 hex characters.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         hex::decode(text).ok()?.try_into().ok().map(Self)
     }
-}
 
-impl Host {
-    /// Reads a DNS name, an IPv4 address, or an IPv6 address with or without brackets.
+    /// The node id that the Go monitor gives a validator who publishes a host alone.
+    ///
+    /// Its key follows from the validator's name and the chain id, so anyone can compute it and
+    /// answer in the validator's place: the id only finds such nodes, it proves nothing.
+    /// Source: `internal/subnet/node_key_generator.go` of roylee17/monitor, and
+    /// `GenPrivKeyFromSecret` of CometBFT's `crypto/ed25519`, which hashes once more.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if let Some(inner) = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            return inner.parse::<Ipv6Addr>().ok().map(|ip| Self::Ip(ip.into()));
-        }
-        if let Ok(ip) = text.parse::<IpAddr>() {
-            return Some(Self::Ip(ip));
-        }
-        let label_ok = |label: &str| {
-            (1..=63).contains(&label.len())
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        };
-        let numeric_tail = text
-            .rsplit('.')
-            .next()
-            .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
-        let name_ok = text.len() <= 253 && text.split('.').all(label_ok) && !numeric_tail;
-        name_ok.then(|| Self::Name(text.to_ascii_lowercase()))
+    pub fn weak(moniker: &str, chain_id: &ChainId) -> Self {
+        let secret = Sha256::digest(format!("ics-consumer-{moniker}-{}", chain_id.as_str()));
+        let seed = Sha256::digest(secret).into();
+        let public = SigningKey::from_bytes(&seed).verifying_key();
+        Self::of(&PublicKey::new(public.to_bytes()))
     }
 }
 
-impl Peer {
-    /// Reads the peer that a validator's `details` publish for a consumer whose computed P2P port
-    /// is this.
-    ///
-    /// Among any other text stands a word `p2p=<node id>@<host>`. Where the validator's node of
-    /// this consumer listens elsewhere, a word `p2p.<consumer id>=<host>:<port>` says so; without
-    /// a host (`p2p.<consumer id>=:<port>`) only the port differs.
-    ///
-    /// # Errors
-    /// If there is no first entry, one of them stands there twice, or one cannot be read.
-    pub fn from_details(
-        details: &str,
-        consumer_id: ConsumerId,
-        port: u16,
-    ) -> Result<Self, PeerError> {
-        let entry = single(details, "p2p=")?.ok_or(PeerError::Missing)?;
-        let parsed = entry
-            .split_once('@')
-            .and_then(|(id, host)| Some((NodeId::from_hex(id)?, Host::parse(host)?)));
-        let (node_id, host) = parsed.ok_or_else(|| malformed("p2p=", entry))?;
-        let key = format!("p2p.{consumer_id}=");
-        let Some(entry) = single(details, &key)? else {
-            return Ok(Self {
-                node_id,
-                host,
-                port,
+/// The peers that the other validators of a consumer publish, and those who publish no usable one.
+///
+/// One validator never costs more than its own peer. Where two publish one node id, one of them is
+/// wrong, and CometBFT dials an id only once: the peer is the one of whom published the id, rather
+/// than of whom it follows from public data; else of the one with more power, so that copying
+/// another's id needs more stake than it has; else of the lower operator address.
+#[must_use]
+pub fn choose<'a>(
+    validators: &'a [ConsumerValidator],
+    local: &LocalValidator,
+    consumer_id: ConsumerId,
+    port: u16,
+    dial: Dial,
+) -> (Vec<Peer>, Vec<(&'a ConsumerValidator, Problem)>) {
+    let own = local.provider_key.address();
+    let mut others: Vec<_> = validators
+        .iter()
+        .filter(|validator| validator.provider_address != own)
+        .collect();
+    others.sort_by_key(|it| (it.published.is_weak(), Reverse(it.power), &it.operator));
+    let mut chosen = BTreeMap::<NodeId, (&ConsumerValidator, Peer)>::new();
+    let mut problems = Vec::new();
+    for validator in others {
+        let found = validator
+            .published
+            .peer(consumer_id, port)
+            .and_then(|peer| {
+                if peer.node_id == local.node_id {
+                    return Err(Problem::Ours);
+                }
+                if dial == Dial::Public && peer.host.reach() == Reach::Private {
+                    return Err(Problem::Private(peer.host));
+                }
+                match chosen.get(&peer.node_id) {
+                    Some((first, _)) => Err(Problem::Taken(peer.node_id, first.name())),
+                    None => Ok(peer),
+                }
             });
-        };
-        let elsewhere = entry.rsplit_once(':').and_then(|(text, port)| {
-            let host = if text.is_empty() {
-                Some(host)
-            } else {
-                Host::parse(text)
-            };
-            let port = port.parse().ok().filter(|port| *port != 0);
-            Some((host?, port?))
-        });
-        let (host, port) = elsewhere.ok_or_else(|| malformed(&key, entry))?;
-        Ok(Self {
-            node_id,
-            host,
-            port,
-        })
+        match found {
+            Ok(peer) => {
+                chosen.insert(peer.node_id, (validator, peer));
+            }
+            Err(problem) => problems.push((validator, problem)),
+        }
     }
-}
-
-/// The value of the one entry with this key; `None` if there is none.
-fn single<'a>(details: &'a str, key: &str) -> Result<Option<&'a str>, PeerError> {
-    let is_gap = |c: char| c.is_whitespace() || c == ',' || c == ';' || c == '|';
-    let mut entries = details
-        .split(is_gap)
-        .filter_map(|word| word.strip_prefix(key));
-    let entry = entries.next();
-    match entries.next() {
-        Some(_) => Err(PeerError::Repeated(key.to_owned())),
-        None => Ok(entry),
-    }
-}
-
-fn malformed(key: &str, entry: &str) -> PeerError {
-    PeerError::Malformed(format!(
-        "{key}{}",
-        entry.chars().take(120).collect::<String>()
-    ))
+    let peers = chosen.into_values().map(|(_, peer)| peer).collect();
+    (peers, problems)
 }
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Display for Host {
-    /// As it stands in an address: IPv6 in brackets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
-            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
-        }
     }
 }
 
@@ -194,84 +186,102 @@ impl Serialize for Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ID: &str = "c06732073dbdfaece05be0245312e187771d9d93";
+    use crate::key::Address;
 
     const CONSUMER: ConsumerId = ConsumerId::new(3);
 
-    #[test]
-    fn an_entry_is_found_among_other_text() {
-        let details = format!("We validate. p2p={ID}@Node.Example.com, relayer=cosmos1x");
-        let peer = Peer::from_details(&details, CONSUMER, 28746).expect("a peer");
-        assert_eq!(peer.to_string(), format!("{ID}@node.example.com:28746"));
-    }
-
-    #[test]
-    fn a_node_that_listens_elsewhere_is_found_there() {
-        for (entry, found) in [
-            ("p2p.3=other:5", "other:5"),
-            ("p2p.3=:5", "host:5"),
-            ("p2p.3=[2001:db8::1]:5", "[2001:db8::1]:5"),
-            ("p2p.4=other:5", "host:28746"),
-        ] {
-            let details = format!("p2p={ID}@host {entry}");
-            let peer = Peer::from_details(&details, CONSUMER, 28746).expect("a peer");
-            assert_eq!(peer.to_string(), format!("{ID}@{found}"));
-        }
-        for bad in [
-            "p2p.3=other",
-            "p2p.3=other:0",
-            "p2p.3=other:65536",
-            "p2p.3=a/b:5",
-            "p2p.3=",
-        ] {
-            let details = format!("p2p={ID}@host {bad}");
-            let error = Peer::from_details(&details, CONSUMER, 28746).expect_err(bad);
-            assert_eq!(error, PeerError::Malformed(bad.into()));
+    fn validator(index: u8, power: u64, details: &str) -> ConsumerValidator {
+        let moniker = format!("v{index}\n");
+        let chain_id = ChainId::new("consumer-1").expect("a chain id");
+        ConsumerValidator {
+            provider_address: PublicKey::new([index; 32]).address(),
+            operator: Address::new([index; 20]).expect("20 bytes"),
+            consumer_key: PublicKey::new([index; 32]),
+            power,
+            published: Published::read(details, &moniker, &chain_id),
+            moniker,
         }
     }
 
-    #[test]
-    fn hosts_are_names_or_addresses_and_nothing_else() {
-        for good in [
-            "a",
-            "a-b.c1",
-            "10.77.0.1",
-            "::1",
-            "[2001:db8::1]",
-            "1and1.com",
-        ] {
-            assert!(Host::parse(good).is_some(), "{good}");
-        }
-        let long = "a".repeat(64);
-        for bad in [
-            "",
-            ".",
-            "a.",
-            "-a",
-            "a-",
-            "a b",
-            "a/b",
-            "$(id)",
-            "1.2.3",
-            "1.2.3.4:5",
-            "[::1",
-            "a\n",
-            &long,
-        ] {
-            assert!(Host::parse(bad).is_none(), "{bad:?}");
-        }
+    fn id(index: u8) -> String {
+        NodeId::new([index; 20]).to_string()
+    }
+
+    /// What validator 0, whose node id is all zeros, dials.
+    fn dialled(validators: &[ConsumerValidator], dial: Dial) -> (Vec<String>, Vec<String>) {
+        let local = LocalValidator {
+            operator: Address::new([0; 20]).expect("20 bytes"),
+            provider_key: PublicKey::new([0; 32]),
+            node_id: NodeId::new([0; 20]),
+        };
+        let (peers, problems) = choose(validators, &local, CONSUMER, 5, dial);
+        (
+            peers.iter().map(ToString::to_string).collect(),
+            problems
+                .iter()
+                .map(|(validator, problem)| format!("{} {problem}", validator.name()))
+                .collect(),
+        )
     }
 
     #[test]
-    fn broken_entries_are_refused_with_a_reason() {
-        let read = |details: &str| Peer::from_details(details, CONSUMER, 1);
-        assert_eq!(read("hello"), Err(PeerError::Missing));
-        assert_eq!(read("p2p.3=host:5"), Err(PeerError::Missing));
-        let twice = format!("p2p={ID}@a p2p={ID}@b");
-        assert_eq!(read(&twice), Err(PeerError::Repeated("p2p=".into())));
-        for bad in ["p2p=a@b", "p2p=host.example", &format!("p2p={ID}@a\"b")] {
-            assert!(matches!(read(bad), Err(PeerError::Malformed(_))), "{bad}");
-        }
+    fn one_broken_entry_costs_no_other_peer() {
+        let validators = [
+            validator(0, 9, &format!("p2p={}@us.example", id(9))),
+            validator(1, 9, "p2p=$(id)"),
+            validator(2, 9, &format!("p2p={}@two.example", id(2))),
+            validator(3, 9, ""),
+        ];
+        let (peers, problems) = dialled(&validators, Dial::Public);
+        assert_eq!(peers, [format!("{}@two.example:5", id(2))]);
+        assert_eq!(problems.len(), 2, "{problems:?}");
+    }
+
+    #[test]
+    fn our_own_node_is_never_dialled() {
+        let claims = format!("p2p={}@evil.example", id(0));
+        let (peers, problems) = dialled(&[validator(1, 9, &claims)], Dial::Public);
+        assert_eq!(peers, [""; 0]);
+        assert_eq!(problems, [r"v1\n publishes our own node id"]);
+    }
+
+    #[test]
+    fn private_hosts_are_dialled_where_the_operator_says_so() {
+        let validators = [validator(1, 9, &format!("p2p={}@10.0.0.1", id(1)))];
+        let (peers, problems) = dialled(&validators, Dial::Public);
+        assert_eq!(peers, [""; 0]);
+        assert!(problems[0].contains("private_peers"), "{problems:?}");
+        let (peers, problems) = dialled(&validators, Dial::Private);
+        assert_eq!(peers, [format!("{}@10.0.0.1:5", id(1))]);
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn of_two_with_one_node_id_the_one_with_more_power_is_dialled() {
+        let of = |host: &str| format!("p2p={}@{host}", id(7));
+        let validators = [
+            validator(1, 8, &of("small.example")),
+            validator(2, 9, &of("large.example")),
+            validator(3, 9, &of("late.example")),
+        ];
+        let (peers, problems) = dialled(&validators, Dial::Public);
+        assert_eq!(peers, [format!("{}@large.example:5", id(7))]);
+        assert_eq!(problems.len(), 2);
+        assert!(
+            problems[0].ends_with(r"another validator, v2\n"),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn a_published_id_stands_above_one_that_anyone_can_compute() {
+        let chain_id = ChainId::new("consumer-1").expect("a chain id");
+        let weak = NodeId::weak("v2\n", &chain_id);
+        let validators = [
+            validator(1, 1, &format!("p2p={weak}@published.example")),
+            validator(2, 9, "p2p=weak.example"),
+        ];
+        let (peers, _) = dialled(&validators, Dial::Public);
+        assert_eq!(peers, [format!("{weak}@published.example:5")]);
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::id::{ChainId, ConsumerId};
 use crate::key::{Address, PublicKey};
+use crate::peers::{NodeId, Published};
 use crate::phase::Phase;
 use crate::time::{Height, UnixTime};
 
@@ -17,6 +18,8 @@ pub struct LocalValidator {
     pub operator: Address,
     /// Its consensus key on the provider.
     pub provider_key: PublicKey,
+    /// What its nodes answer with towards their peers.
+    pub node_id: NodeId,
 }
 
 /// Everything about one consumer that decisions rest on, read at one height.
@@ -88,8 +91,17 @@ pub struct ConsumerValidator {
     pub power: u64,
     /// Its name; hostile text.
     pub moniker: String,
-    /// What it says of itself; hostile text that may publish a peer.
-    pub details: String,
+    /// What it publishes in its staking details.
+    pub published: Published,
+}
+
+impl ConsumerValidator {
+    /// Its name, fit to be shown: escaped, and no longer than the SDK allows.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let moniker: String = self.moniker.chars().take(70).collect();
+        moniker.escape_debug().to_string()
+    }
 }
 
 /// The first height of a consumer, IBC's `Height`.

@@ -1,7 +1,5 @@
 //! After launch: the node of a consumer that counts on our key.
 
-use std::collections::BTreeMap;
-
 use super::{Case, Plan};
 use crate::action::Tx;
 use crate::artifact::ArtifactRef;
@@ -11,7 +9,7 @@ use crate::genesis::Expectation;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::node::{NodeSpec, Signer};
-use crate::peers::Peer;
+use crate::peers::{self, Dial, Peer};
 use crate::policy::{Decision, Override, Run};
 use crate::status::{Alarm, Stage};
 
@@ -193,27 +191,33 @@ impl Case<'_> {
 
     /// The peers that the other validators publish. One that publishes nothing usable is left out.
     fn peers(&self, port: u16) -> (Vec<Peer>, Vec<Alarm>) {
-        let local = self.world.local.provider_key.address();
-        let (mut peers, mut missing) = (BTreeMap::new(), Vec::new());
-        for validator in &self.snapshot.validators {
-            if validator.provider_address == local {
-                continue;
-            }
-            match Peer::from_details(&validator.details, self.consumer.id, port) {
-                Ok(peer) => {
-                    peers.entry(peer.node_id).or_insert(peer);
-                }
-                Err(error) => {
-                    missing.push(format!("{} {error}", validator.moniker.escape_debug()));
-                }
-            }
-        }
-        let alarms = missing.first().map(|first| {
-            Alarm::warning(match missing.len() {
+        let dial = match self.world.policy.node.private_peers {
+            true => Dial::Private,
+            false => Dial::Public,
+        };
+        let (local, id) = (self.world.local, self.consumer.id);
+        let (peers, problems) = peers::choose(&self.snapshot.validators, local, id, port, dial);
+        let mut alarms: Vec<_> = self.unpublished(port).into_iter().collect();
+        if let Some((validator, problem)) = problems.first() {
+            let first = format!("{} {problem}", validator.name());
+            alarms.push(Alarm::warning(match problems.len() {
                 1 => format!("one validator gives no peer: {first}"),
                 more => format!("{more} validators give no peer; the first: {first}"),
-            })
-        });
-        (peers.into_values().collect(), alarms.into_iter().collect())
+            }));
+        }
+        (peers, alarms)
+    }
+
+    /// Why others cannot dial our node, if our entry in the set tells.
+    fn unpublished(&self, port: u16) -> Option<Alarm> {
+        let ours = self.snapshot.member(self.world.local)?;
+        let why = match ours.published.peer(self.consumer.id, port) {
+            Ok(peer) if peer.node_id == self.world.local.node_id => return None,
+            Ok(_) => "publishes another node id than ours".to_owned(),
+            Err(problem) => problem.to_string(),
+        };
+        Some(Alarm::warning(format!(
+            "nobody can dial our node: our validator {why}; publish what ics-monitor node-id prints"
+        )))
     }
 }

@@ -2,6 +2,7 @@
 
 use ics_core::id::ChainId;
 use ics_core::key::Address;
+use ics_core::peers::NodeId;
 use ics_core::ports::Offset;
 use ics_core::select::{Candidate, Share, select};
 
@@ -44,4 +45,20 @@ fn the_target_is_the_exact_integer() {
         compared += 1;
     }
     assert!(compared > 20, "only {compared} vectors were compared");
+}
+
+#[test]
+fn weak_node_ids_are_those_of_the_go_monitor() {
+    let mut compared = 0;
+    for line in ics_fixtures::vectors("node_keys.csv").lines().skip(1) {
+        let columns: Vec<_> = line.split(',').collect();
+        // The chain refuses an empty chain id, which Go derives from as well.
+        let Ok(chain_id) = ChainId::new(columns[1]) else {
+            continue;
+        };
+        let found = NodeId::weak(columns[0], &chain_id);
+        assert_eq!(found.to_string(), columns[2], "{line}");
+        compared += 1;
+    }
+    assert_eq!(compared, 24);
 }

@@ -22,7 +22,7 @@ use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::{PublicKey, SecretKey};
 use ics_core::keystore::{KeyRef, KeyStore, StorageId, StoredKey};
 use ics_core::node::{NodeSettings, NodeSpec, Program, Resources, Signer};
-use ics_core::peers::Peer;
+use ics_core::peers::{Host, NodeId, Peer};
 use ics_core::ports::Ports;
 use ics_deploy_docker::{DockerDeployer, DockerSettings, Instance};
 use zeroize::Zeroizing;
@@ -282,8 +282,11 @@ pub(crate) fn free_ports() -> Ports {
 }
 
 pub(crate) fn peer(host: &str) -> Peer {
-    let text = format!("p2p=c06732073dbdfaece05be0245312e187771d9d93@{host}");
-    Peer::from_details(&text, ConsumerId::new(0), 26_656).expect("a peer")
+    Peer {
+        node_id: NodeId::new([7; 20]),
+        host: Host::parse(host).expect("a host"),
+        port: 26_656,
+    }
 }
 
 /// One genesis; what it answers with can differ from what it is asked for.

@@ -1,7 +1,6 @@
 //! Commands that need no chain: ports, version, the node id, orders to the monitor.
 
 use ics_core::id::{ChainId, ConsumerId};
-use ics_core::key::PublicKey;
 use ics_core::keystore::KeyStore as _;
 use ics_core::peers::NodeId;
 use ics_core::policy::Override;
@@ -56,7 +55,7 @@ pub(super) fn version(output: Output) -> Result<(), Error> {
 pub(super) async fn node_id(file: &File, output: Output) -> Result<(), Error> {
     let folder = file.data_dir()?.join("keys");
     let node_id = match FileKeyStore::peek_node_key(&folder)? {
-        Some(key) => node_id_from(key),
+        Some(key) => NodeId::of(&key),
         None => node_id_of(&FileKeyStore::open(folder)?).await?,
     };
     let entry = file
@@ -76,13 +75,7 @@ pub(super) async fn node_id(file: &File, output: Output) -> Result<(), Error> {
 
 /// The node id of the instance that this key store belongs to.
 pub(super) async fn node_id_of(keys: &FileKeyStore) -> Result<NodeId, Error> {
-    Ok(node_id_from(keys.node_key().await?.public()))
-}
-
-fn node_id_from(key: PublicKey) -> NodeId {
-    // A key's address has 20 bytes.
-    let bytes = key.address().as_bytes().try_into().unwrap_or_default();
-    NodeId::new(bytes)
+    Ok(NodeId::of(&keys.node_key().await?.public()))
 }
 
 /// Writes an order for one consumer; a running monitor reads it within a second.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ics_core::failure::Failure;
+use ics_core::key::PublicKey;
 use ics_core::snapshot::LocalValidator;
 use ics_deploy_docker::{DockerDeployer, DockerSettings, Instance};
 use ics_monitor::account::Account;
@@ -34,7 +35,7 @@ pub(super) async fn run(file: File) -> Result<(), Error> {
 
     let provider = connect(&config.provider).await?;
     let account = Account::from_mnemonic_file(&config.mnemonic_file, &config.provider.prefix)?;
-    let validator = local_validator(&provider, &account, &config).await?;
+    let provider_key = provider_key(&provider, &account, &config).await?;
     let socket = &config.docker.socket;
     if !socket.exists() {
         return Err(Error::Failed(format!(
@@ -51,12 +52,13 @@ pub(super) async fn run(file: File) -> Result<(), Error> {
     docker.rpc_address = config.docker.rpc_address;
     let deployer = DockerDeployer::connect(docker, keys.clone(), artifacts.clone()).await?;
 
-    greet(
-        &config,
-        &account,
-        local::node_id_of(&keys).await?,
-        config.docker.publish_address,
-    );
+    let node_id = local::node_id_of(&keys).await?;
+    greet(&config, &account, node_id, config.docker.publish_address);
+    let validator = LocalValidator {
+        operator: account.address().clone(),
+        provider_key,
+        node_id,
+    };
     let chain_id = config.provider.chain_id.clone();
     let sender = Sender::new(provider.rpc().clone(), account, chain_id, config.fees);
     let backends = Backends {
@@ -90,14 +92,13 @@ pub(super) async fn connect(config: &ProviderConfig) -> Result<Provider, Error> 
     Ok(Provider::new(rpc).with_prefixes(Prefixes::new(&config.prefix)))
 }
 
-/// The validator that the account operates.
-async fn local_validator(
+/// The consensus key of the validator that the account operates.
+async fn provider_key(
     provider: &Provider,
     account: &Account,
     config: &Config,
-) -> Result<LocalValidator, Error> {
-    let operator = account.address().clone();
-    let Some(validator) = provider.validator(&operator).await? else {
+) -> Result<PublicKey, Error> {
+    let Some(validator) = provider.validator(account.address()).await? else {
         return Err(Error::Failed(format!(
             "the account in {} is {}, which operates no validator of {}: use the mnemonic of the \
              validator's own account",
@@ -106,10 +107,7 @@ async fn local_validator(
             config.provider.chain_id,
         )));
     };
-    Ok(LocalValidator {
-        operator,
-        provider_key: validator.consensus_key,
-    })
+    Ok(validator.consensus_key)
 }
 
 fn greet(

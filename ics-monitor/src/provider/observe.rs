@@ -5,6 +5,7 @@ use std::time::Duration;
 use ics_core::failure::Failure;
 use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::{Address, PublicKey};
+use ics_core::peers::Published;
 use ics_core::phase::Phase;
 use ics_core::snapshot::{
     ConsumerValidator, Decimal, Infraction, InitialHeight, LocalValidator, Punishment, Snapshot,
@@ -188,6 +189,7 @@ impl Records {
         &self,
         prefixes: &Prefixes,
     ) -> Result<Vec<ConsumerValidator>, Failure> {
+        let chain_id = self.chain_id()?;
         let mut set = Vec::with_capacity(self.validators.len());
         for validator in &self.validators {
             let key = validator
@@ -196,14 +198,16 @@ impl Records {
                 .and_then(|key| key.to_ed25519());
             let Some(consumer_key) = key else { continue };
             let description = validator.description.clone().unwrap_or_default();
+            let moniker = lossy(&description.moniker);
+            let details = lossy(&description.details);
             set.push(ConsumerValidator {
                 provider_address: self.address(&validator.provider_address, &prefixes.consensus)?,
                 operator: self.address(&validator.provider_operator_address, &prefixes.operator)?,
                 consumer_key,
                 power: u64::try_from(validator.consumer_power)
                     .map_err(|_| self.refuse("a validator has negative power"))?,
-                moniker: lossy(&description.moniker),
-                details: lossy(&description.details),
+                published: Published::read(&details, &moniker, &chain_id),
+                moniker,
             });
         }
         Ok(set)

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ics_core::failure::FailureKind;
 use ics_core::id::ConsumerId;
 use ics_core::key::{Address, PublicKey};
+use ics_core::peers::NodeId;
 use ics_core::phase::Phase;
 use ics_core::snapshot::{Decimal, LocalValidator, Snapshot};
 use ics_core::time::{Height, UnixTime};
@@ -207,6 +208,7 @@ fn local(moniker: &str) -> LocalValidator {
     LocalValidator {
         operator: Address::from_bech32(text, "cosmosvaloper").expect("an address"),
         provider_key: validator.to_ed25519().expect("a key"),
+        node_id: NodeId::new([0; 20]),
     }
 }
 

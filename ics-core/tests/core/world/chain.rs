@@ -7,6 +7,7 @@ use ics_core::action::Tx;
 use ics_core::event::Event;
 use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::{Address, PublicKey};
+use ics_core::peers::{NodeId, Published};
 use ics_core::phase::Phase;
 use ics_core::select::Candidate;
 use ics_core::snapshot::{
@@ -91,6 +92,7 @@ pub(crate) fn local() -> LocalValidator {
     LocalValidator {
         operator: operator(0),
         provider_key: provider_key(0),
+        node_id: NodeId::new([0; 20]),
     }
 }
 
@@ -390,15 +392,17 @@ fn snapshot(id: ConsumerId, record: &Record, height: Height, count: usize) -> Sn
         Phase::Launched => record.set.clone(),
         Phase::Stopped | Phase::Deleted => Vec::new(),
     };
+    let chain_id = ChainId::new(record.chain_id.clone()).expect("a chain id");
     let validators = set.into_iter().map(|(index, key)| ConsumerValidator {
         provider_address: provider_key(index).address(),
         operator: operator(index),
         consumer_key: key,
         power: 1,
         moniker: format!("validator {index}"),
-        details: format!(
-            "p2p={}@node{index}.example",
-            "0".repeat(39) + &index.to_string()
+        published: Published::read(
+            &format!("p2p={:040}@node{index}.example", index),
+            "",
+            &chain_id,
         ),
     });
     let punishment = |slash| Punishment {
@@ -409,7 +413,7 @@ fn snapshot(id: ConsumerId, record: &Record, height: Height, count: usize) -> Sn
     Snapshot {
         height,
         consumer_id: id,
-        chain_id: ChainId::new(record.chain_id.clone()).expect("a chain id"),
+        chain_id: chain_id.clone(),
         phase: record.phase,
         owner: record.owner.clone(),
         spawn_time: record.spawn,
