@@ -83,6 +83,7 @@ pub mod peers;
 pub mod phase;
 pub mod policy;
 pub mod ports;
+pub mod proof;
 mod schedule;
 pub mod select;
 pub mod snapshot;

@@ -3,6 +3,7 @@
 
 mod invariants;
 mod life;
+mod proof;
 mod refusals;
 mod vectors;
 mod world;
