@@ -86,7 +86,7 @@ async fn orders_stand_above_rules_and_selection(world: &World) -> Result<(), Err
 
     let order = Instant::now();
     world.order("bob", "opt-out", &consumer).await?;
-    wait::until("bob's node stopped", MINUTE, async || {
+    wait::until("bob's node stopped", MINUTE * 2, async || {
         let state = world.container("bob", &consumer).await?;
         let state = state.and_then(|container| container.state);
         Ok((state.and_then(|state| state.running) == Some(false)).then_some(()))
