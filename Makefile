@@ -20,9 +20,9 @@ test: deps
 check:
 	tests/check
 
-## What takes too long for every change: the core's properties in many more worlds.
+## What takes too long for every change: the core's invariants in many more worlds.
 test-long:
-	PROPTEST_CASES=5000 cargo test --package ics-core --test core invariants
+	PROPTEST_CASES=200000 cargo test --package ics-core --test core invariants
 
 doc:
 	cargo doc --workspace --no-deps

@@ -21,7 +21,7 @@ use crate::status::{Alarm, ConsumerStatus, Stage};
 use crate::time::{Height, UnixTime};
 
 /// One consumer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Consumer {
     pub(crate) id: ConsumerId,
     /// The height of its creation, if that was seen.

@@ -25,7 +25,7 @@ use crate::time::{Height, UnixTime};
 /// Feed it with [`Machine::step`] whatever happens, do the actions it returns, and feed their
 /// outcomes back. Inputs may be lost, repeated or reordered: that changes how soon something is
 /// done, never what.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Machine {
     local: LocalValidator,
     policy: Policy,

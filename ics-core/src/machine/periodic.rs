@@ -7,7 +7,7 @@ use crate::schedule;
 use crate::time::UnixTime;
 
 /// One such thing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Periodic {
     /// When it is next to be started; `None`: now.
     next: Option<UnixTime>,
@@ -51,7 +51,7 @@ impl Periodic {
 /// Wall time that never goes back.
 ///
 /// A clock that is set back by a day would make everything wait that day longer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Clock {
     last: Option<UnixTime>,
     set_back: Duration,

@@ -1,9 +1,11 @@
 //! The pure core against a fake world: what it does, told as scenarios, and what always holds.
 #![forbid(unsafe_code)]
 
+mod ends;
 mod invariants;
 mod life;
 mod proof;
 mod refusals;
+mod story;
 mod vectors;
 mod world;

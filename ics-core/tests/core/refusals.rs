@@ -304,7 +304,7 @@ fn thousands_of_strangers_are_read_a_few_at_a_time() {
         world
             .chain
             .consumers
-            .insert(ConsumerId::new(number), record);
+            .insert(ConsumerId::new(number), record.into());
     }
     world.run_to(30);
     let read = world.machine.consumers().filter(|c| c.phase.is_some());

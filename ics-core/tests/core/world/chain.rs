@@ -1,6 +1,7 @@
 //! A provider chain in memory: the lifecycle rules of ICS v7, one block at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use ics_core::action::Tx;
@@ -19,8 +20,8 @@ use ics_core::time::{Height, UnixTime};
 const PER_BLOCK: usize = 200;
 /// How many heights can be asked for.
 const KEPT: usize = 60;
-/// How long a stopped consumer stays.
-pub(crate) const UNBONDING: Duration = Duration::from_secs(120);
+/// How long a stopped consumer stays where nothing else is said.
+const UNBONDING: Duration = Duration::from_secs(120);
 /// How many blocks an epoch has.
 pub(crate) const EPOCH: u64 = 10;
 /// How many blocks later a consumer hears of its new set.
@@ -28,6 +29,9 @@ const RELAY: u64 = 10;
 
 /// A validator, by its number; 0 is ours.
 pub(crate) type Index = usize;
+
+/// All consumers at one height.
+pub(crate) type Consumers = BTreeMap<ConsumerId, Rc<Record>>;
 
 /// What the chain holds of one consumer.
 #[derive(Clone, Debug)]
@@ -65,15 +69,19 @@ pub(crate) enum Ask {
     Ours(u64, Tx),
 }
 
+#[derive(Clone, Debug)]
 pub(crate) struct Chain {
     pub(crate) height: Height,
     pub(crate) time: UnixTime,
-    pub(crate) consumers: BTreeMap<ConsumerId, Record>,
+    /// Shared with the history, which differs from block to block in few of them.
+    pub(crate) consumers: Consumers,
     pub(crate) tokens: Vec<u128>,
     asked: Vec<Ask>,
     /// What became of our transactions: the block, or the refusal.
     pub(crate) results: BTreeMap<u64, Result<Height, String>>,
-    history: VecDeque<(Height, BTreeMap<ConsumerId, Record>)>,
+    history: VecDeque<(Height, Rc<Consumers>)>,
+    /// How long a stopped consumer stays.
+    pub(crate) unbonding: Duration,
     /// Our transactions succeed and change nothing.
     pub(crate) void: bool,
     /// How often an opt-in of ours succeeded.
@@ -158,6 +166,7 @@ impl Chain {
             asked: Vec::new(),
             results: BTreeMap::new(),
             history: VecDeque::new(),
+            unbonding: UNBONDING,
             void: false,
             opt_ins: BTreeMap::new(),
         }
@@ -180,15 +189,19 @@ impl Chain {
             self.end_epoch();
         }
         for record in self.consumers.values_mut() {
-            while let Some((at, keys)) = record.relayed.front().cloned()
-                && at <= self.height
-            {
-                record.own_set = keys;
-                record.relayed.pop_front();
+            let due = |record: &Record| {
+                let first = record.relayed.front();
+                first.is_some_and(|(at, _)| *at <= self.height)
+            };
+            while due(record) {
+                let record = Rc::make_mut(record);
+                if let Some((_, keys)) = record.relayed.pop_front() {
+                    record.own_set = keys;
+                }
             }
         }
         self.history
-            .push_back((self.height, self.consumers.clone()));
+            .push_back((self.height, self.consumers.clone().into()));
         if self.history.len() > KEPT {
             self.history.pop_front();
         }
@@ -206,7 +219,7 @@ impl Chain {
         let mut events = Vec::new();
         for (_, id) in due.into_iter().take(PER_BLOCK) {
             let (count, height) = (self.tokens.len(), self.height);
-            let Some(record) = self.consumers.get_mut(&id) else {
+            let Some(record) = self.record_mut(id) else {
                 continue;
             };
             let set = record.next_set(count);
@@ -227,6 +240,7 @@ impl Chain {
     fn delete_due(&mut self) {
         for record in self.consumers.values_mut() {
             if record.phase == Phase::Stopped && record.removal.is_some_and(|at| at <= self.time) {
+                let record = Rc::make_mut(record);
                 record.phase = Phase::Deleted;
                 record.removal = None;
                 record.launched = None;
@@ -243,6 +257,7 @@ impl Chain {
             if record.phase != Phase::Launched {
                 continue;
             }
+            let record = Rc::make_mut(record);
             if record.top_n > 0 {
                 record.opted_in.extend(0..count);
             }
@@ -259,15 +274,16 @@ impl Chain {
         match ask {
             Ask::Create(id, record) => {
                 let created = self.height;
-                self.consumers.insert(id, Record { created, ..*record });
+                let record = Record { created, ..*record };
+                self.consumers.insert(id, Rc::new(record));
                 Some(Event::Created(id))
             }
             Ask::Update(id, change) => {
-                change(self.consumers.get_mut(&id)?);
+                change(self.record_mut(id)?);
                 Some(Event::Touched(id))
             }
             Ask::Spawn(id, spawn) => {
-                let record = self.consumers.get_mut(&id)?;
+                let record = self.record_mut(id)?;
                 if !record.phase.is_prelaunch() {
                     return None;
                 }
@@ -279,12 +295,13 @@ impl Chain {
                 Some(Event::Touched(id))
             }
             Ask::Remove(id) => {
-                let (time, record) = (self.time, self.consumers.get_mut(&id)?);
+                let removal = self.time + self.unbonding;
+                let record = self.record_mut(id)?;
                 if record.phase != Phase::Launched {
                     return None;
                 }
                 record.phase = Phase::Stopped;
-                record.removal = Some(time + UNBONDING);
+                record.removal = Some(removal);
                 Some(Event::Touched(id))
             }
             Ask::OptIn(id, index) => {
@@ -315,8 +332,12 @@ impl Chain {
         }
     }
 
+    fn record_mut(&mut self, id: ConsumerId) -> Option<&mut Record> {
+        self.consumers.get_mut(&id).map(Rc::make_mut)
+    }
+
     fn active(&mut self, id: ConsumerId) -> Result<&mut Record, String> {
-        let record = self.consumers.get_mut(&id).ok_or("code 27")?;
+        let record = self.record_mut(id).ok_or("code 27")?;
         match record.phase {
             Phase::Registered | Phase::Initialized | Phase::Launched => Ok(record),
             Phase::Stopped | Phase::Deleted => Err("code 27".into()),
@@ -371,7 +392,7 @@ impl Chain {
     pub(crate) fn record(&self, id: ConsumerId, height: Height) -> Result<Option<&Record>, String> {
         let kept = self.history.iter().find(|(at, _)| *at == height);
         let (_, consumers) = kept.ok_or_else(|| format!("height {height} is not ready"))?;
-        Ok(consumers.get(&id))
+        Ok(consumers.get(&id).map(Rc::as_ref))
     }
 
     /// What a reading of the record at this height shows.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 /// Numbers that look random and are the same for the same seed (splitmix64).
+#[derive(Clone)]
 pub(crate) struct Dice(pub u64);
 
 impl Dice {
@@ -55,26 +56,4 @@ pub(crate) struct Faults {
     pub(crate) crashes: u64,
     /// The wall clock jumps by up to an hour, either way.
     pub(crate) jumps: u64,
-}
-
-impl Faults {
-    /// All of them, now and then.
-    pub(crate) fn all(last: Duration) -> Self {
-        Self {
-            last,
-            events_lost: 100,
-            blocks_lost: 50,
-            silences: 5,
-            repeats: 50,
-            behind: 100,
-            transient: 80,
-            permanent: 10,
-            unknown: 80,
-            lost: 20,
-            doubled: 50,
-            slow: 100,
-            crashes: 5,
-            jumps: 2,
-        }
-    }
 }

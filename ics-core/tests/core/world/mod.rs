@@ -3,21 +3,22 @@
 pub(crate) mod chain;
 pub(crate) mod faults;
 pub(crate) mod nodes;
+mod perform;
 pub(crate) mod setup;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ics_core::action::{Action, Input, Notice, OpId, Outcome, Query, Tx};
-use ics_core::artifact::{ArtifactRef, Digest};
+use ics_core::action::{Action, Input, Notice, OpId, Outcome};
 use ics_core::event::Event;
-use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
 use ics_core::machine::Machine;
 use ics_core::policy::Policy;
 use ics_core::status::ConsumerStatus;
 use ics_core::time::{Height, UnixTime};
+
+pub(crate) use self::perform::short;
 
 use self::chain::{Ask, Chain};
 use self::faults::{Dice, Faults};
@@ -39,6 +40,7 @@ pub(crate) fn at(seconds: u64) -> UnixTime {
     START + Duration::from_secs(seconds)
 }
 
+#[derive(Clone, Debug)]
 enum Due {
     Execute(Action),
     Answer(OpId, Outcome),
@@ -46,16 +48,17 @@ enum Due {
     Mined(OpId, u64),
 }
 
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) chain: Chain,
     pub(crate) nodes: Nodes,
     pub(crate) keys: Keys,
     pub(crate) machine: Machine,
+    /// Another machine that is told the same.
+    twin: Machine,
     pub(crate) policy: Policy,
     /// What is missing for readiness, by consumer.
     pub(crate) missing: BTreeMap<ConsumerId, String>,
-    /// Everything the machine was told, and when by its clock.
-    pub(crate) inputs: Vec<(UnixTime, Input)>,
     /// Everything it asked for but queries, without notices.
     pub(crate) done: Vec<Action>,
     pub(crate) notices: Vec<Notice>,
@@ -91,9 +94,9 @@ impl World {
             nodes: Nodes::default(),
             keys: Keys::default(),
             machine: Machine::new(chain::local(), policy.clone()),
+            twin: Machine::new(chain::local(), policy.clone()),
             policy,
             missing: BTreeMap::new(),
-            inputs: Vec::new(),
             done: Vec::new(),
             notices: Vec::new(),
             unheard: BTreeSet::new(),
@@ -133,6 +136,7 @@ impl World {
         }
         self.queue.clear();
         self.machine = Machine::new(chain::local(), self.policy.clone());
+        self.twin = self.machine.clone();
         self.watch.rebuilt();
         self.gap = true;
     }
@@ -253,8 +257,9 @@ impl World {
     pub(crate) fn feed(&mut self, input: Input) {
         let wall = self.wall();
         self.watch.told(wall, &input);
-        self.inputs.push((wall, input.clone()));
+        let again = self.twin.step(wall, input.clone());
         let actions = self.machine.step(wall, input);
+        self.watch.same(&actions, &again);
         self.watch.next_tick(wall, self.machine.next_tick());
         for action in actions {
             self.watch.asked(&action, &self.policy, &self.keys);
@@ -278,172 +283,5 @@ impl World {
         };
         self.number += 1;
         self.queue.insert((self.time + late, self.number), due);
-    }
-
-    fn perform(&mut self, due: Due) {
-        match due {
-            Due::Execute(action) => self.begin(action),
-            Due::Answer(op, outcome) => self.feed(Input::Done { op, outcome }),
-            Due::Mined(op, number) => match self.chain.results.remove(&number) {
-                None => {
-                    self.number += 1;
-                    let next = (self.next_block + LAG, self.number);
-                    self.queue.insert(next, Due::Mined(op, number));
-                }
-                Some(Ok(height)) => self.answer(op, Outcome::Included(height)),
-                Some(Err(code)) => {
-                    self.answer(op, Outcome::Failed(Failure::permanent(code)));
-                }
-            },
-        }
-    }
-
-    /// Begins an action, unless it is one that fails.
-    fn begin(&mut self, action: Action) {
-        let Some(op) = action.op() else { return };
-        if self.unheard.remove(&short(&action)) {
-            self.execute(action);
-            let failure = Failure::unknown("the answer got lost");
-            return self.answer(op, Outcome::Failed(failure));
-        }
-        if self.slow_lists && matches!(action, Action::ListNodes { .. }) {
-            self.number += 1;
-            let due = Due::Answer(op, Outcome::Nodes(self.nodes.list()));
-            let when = self.time + Duration::from_secs(8);
-            self.queue.insert((when, self.number), due);
-            return;
-        }
-        if self.happens(|f| f.transient) {
-            return self.answer(op, Outcome::Failed(Failure::transient("a blip")));
-        }
-        if self.happens(|f| f.permanent) {
-            return self.answer(op, Outcome::Failed(Failure::permanent("refused")));
-        }
-        let unknown = self.happens(|f| f.unknown);
-        let lost = self.happens(|f| f.lost);
-        if (unknown || lost) && self.dice.is(500) {
-            self.execute(action);
-        } else if !unknown && !lost {
-            if let Some(outcome) = self.execute(action) {
-                self.answer(op, outcome);
-            } else {
-                self.schedule(Due::Mined(op, self.sent));
-            }
-            return;
-        }
-        if unknown {
-            self.answer(op, Outcome::Failed(Failure::unknown("the answer got lost")));
-        }
-    }
-
-    fn answer(&mut self, op: OpId, outcome: Outcome) {
-        if self.happens(|f| f.doubled) {
-            self.schedule(Due::Answer(op, outcome.clone()));
-        }
-        self.schedule(Due::Answer(op, outcome));
-    }
-
-    /// Does an action; `None`: its outcome is known only after the next block.
-    fn execute(&mut self, action: Action) -> Option<Outcome> {
-        Some(match action {
-            Action::Apply { spec, .. } => Outcome::Applied(self.nodes.apply(&spec, &self.keys)),
-            Action::Broadcast { tx, .. } => {
-                self.sent += 1;
-                self.chain.ask(Ask::Ours(self.sent, tx));
-                return None;
-            }
-            Action::BuildGenesis {
-                consumer_id,
-                source,
-                expect,
-                height,
-                ..
-            } => match self.chain.record(consumer_id, height) {
-                Ok(Some(record)) if record.launched.is_some() => {
-                    let text = format!("{source:?} {expect:?} {:?}", record.launched);
-                    Outcome::Genesis(ArtifactRef {
-                        digest: Digest::of(text.as_bytes()),
-                        len: 1,
-                    })
-                }
-                Ok(_) => Outcome::Failed(Failure::permanent("it has no genesis")),
-                Err(text) => Outcome::Failed(Failure::transient(text)),
-            },
-            Action::CheckReady { check, .. } => {
-                let held = check.key.is_none_or(|key| self.keys.holds(&key));
-                match self.missing.get(&check.consumer_id) {
-                    Some(what) => Outcome::Failed(Failure::transient(what.clone())),
-                    None if held => Outcome::Ready,
-                    None => Outcome::Failed(Failure::transient("the assigned key is not here")),
-                }
-            }
-            Action::Delete { consumer_id, .. } => {
-                self.nodes.delete(consumer_id);
-                Outcome::Gone
-            }
-            Action::ListNodes { .. } => Outcome::Nodes(self.nodes.list()),
-            Action::Notify(_) => return None,
-            Action::PrepareKey { consumer_id, .. } => Outcome::Key(self.keys.prepare(consumer_id)),
-            Action::Query { query, .. } => {
-                let behind = if self.happens(|f| f.behind) { 2 } else { 0 };
-                self.query(&query, behind)
-            }
-            Action::Stop { consumer_id, .. } => {
-                self.nodes.stop(consumer_id);
-                Outcome::Gone
-            }
-        })
-    }
-
-    fn query(&self, query: &Query, behind: u64) -> Outcome {
-        match query {
-            Query::Candidates { consumer_id, .. } => Outcome::Candidates {
-                candidates: self.chain.candidates(),
-                height: self.chain.consumers[consumer_id].created,
-                exact: true,
-            },
-            Query::Consumer {
-                consumer_id,
-                height,
-            } => {
-                let height = height.unwrap_or(self.chain.height);
-                let height = Height(height.0 - behind);
-                match self.chain.snapshot(*consumer_id, height) {
-                    Ok(snapshot) => Outcome::Consumer(snapshot.map(Box::new)),
-                    Err(text) => Outcome::Failed(Failure::transient(text)),
-                }
-            }
-            Query::ConsumerSet { consumer_id, .. } if self.nodes.runs(*consumer_id) => {
-                Outcome::ConsumerSet(self.chain.consumers[consumer_id].own_set.clone())
-            }
-            Query::ConsumerSet { .. } => Outcome::Failed(Failure::transient("no node answers")),
-            Query::Phases => Outcome::Phases {
-                phases: self.chain.phases(),
-                blocks_per_epoch: chain::EPOCH,
-            },
-        }
-    }
-}
-
-/// An action in short, without its number: what scenarios compare.
-pub(crate) fn short(action: &Action) -> String {
-    match action {
-        Action::Apply { spec, .. } => format!("apply {}", spec.consumer_id),
-        Action::Broadcast { tx, .. } => match tx {
-            Tx::AssignKey(key) => format!("assign key {}", key.consumer_id),
-            Tx::OptIn { consumer_id, key } => match key {
-                Some(_) => format!("opt in {consumer_id} with key"),
-                None => format!("opt in {consumer_id}"),
-            },
-            Tx::OptOut(consumer_id) => format!("opt out {consumer_id}"),
-        },
-        Action::BuildGenesis { consumer_id, .. } => format!("build genesis {consumer_id}"),
-        Action::CheckReady { check, .. } => format!("check {}", check.consumer_id),
-        Action::Delete { consumer_id, .. } => format!("delete {consumer_id}"),
-        Action::ListNodes { .. } => "list nodes".into(),
-        Action::Notify(notice) => notice.text.clone(),
-        Action::PrepareKey { consumer_id, .. } => format!("prepare key {consumer_id}"),
-        Action::Query { query, .. } => format!("{query:?}"),
-        Action::Stop { consumer_id, .. } => format!("stop {consumer_id}"),
     }
 }

@@ -9,7 +9,7 @@ use ics_core::keystore::KeyRef;
 use ics_core::node::NodeSpec;
 
 /// All nodes of our instance.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Nodes {
     pub(crate) all: BTreeMap<ConsumerId, NodeStatus>,
     /// What was last asked to run.
@@ -19,7 +19,7 @@ pub(crate) struct Nodes {
 }
 
 /// Durable keys, one for each consumer that needed one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Keys(pub BTreeMap<ConsumerId, PublicKey>);
 
 impl Keys {

@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 const LOOKS: usize = 64;
 
 /// What the machine has been told and has asked for since it was built.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Watch {
     pub(crate) wrong: Vec<String>,
     /// Time that only goes forward, as deadlines count it.
@@ -94,6 +94,13 @@ impl Watch {
                 self.deleted.remove(&id);
             }
             self.seen.insert(id, (**snapshot).clone());
+        }
+    }
+
+    /// I1: two machines that are told the same ask for the same.
+    pub(crate) fn same(&mut self, actions: &[Action], again: &[Action]) {
+        if actions != again {
+            self.wrong(format!("I1: {actions:?} once, then {again:?}"));
         }
     }
 
