@@ -16,7 +16,7 @@ use crate::schedule;
 use crate::time::{Height, UnixTime};
 
 /// What is known of all consumers together.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
     wakes: BTreeSet<(UnixTime, ConsumerId)>,
     blocks: BTreeSet<(UnixTime, ConsumerId)>,
