@@ -45,7 +45,7 @@ pub enum Input {
         outcome: Outcome,
     },
     /// The operator changed their mind.
-    Policy(Policy),
+    Policy(Box<Policy>),
     /// Blocks before this one were missed: nothing that is remembered can be trusted to be new.
     Resync {
         /// The newest height.

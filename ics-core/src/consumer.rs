@@ -15,7 +15,7 @@ use crate::node::NodeSpec;
 use crate::peers::Peer;
 use crate::phase::Phase;
 use crate::policy::GenesisSource;
-use crate::schedule;
+use crate::schedule::{self, Schedule};
 use crate::snapshot::Snapshot;
 use crate::status::{Alarm, ConsumerStatus, Stage};
 use crate::time::{Height, UnixTime};
@@ -70,6 +70,8 @@ pub(crate) struct Consumer {
     /// Waits until fewer actions of this kind are under way; the earlier instant goes first.
     pub(crate) waiting: Option<(Kind, UnixTime)>,
     pauses: BTreeMap<Kind, Pause>,
+    /// Whether a cap holds it back.
+    pub(crate) held: bool,
     /// The stage, its reason and the alarms, as last published.
     pub(crate) view: (Stage, String, Vec<Alarm>),
 }
@@ -192,6 +194,7 @@ impl Consumer {
             doing: None,
             waiting: None,
             pauses: BTreeMap::new(),
+            held: false,
             view: (Stage::Watching, "not read yet".into(), Vec::new()),
         }
     }
@@ -253,13 +256,19 @@ impl Consumer {
         self.pauses.remove(&kind);
     }
 
-    pub(crate) fn failed(&mut self, kind: Kind, failure: &Failure, now: UnixTime) {
+    pub(crate) fn failed(
+        &mut self,
+        kind: Kind,
+        failure: &Failure,
+        now: UnixTime,
+        schedule: &Schedule,
+    ) {
         let failures = self
             .pauses
             .get(&kind)
             .map_or(0, |pause| pause.failures)
             .saturating_add(1);
-        let until = now + schedule::retry(failure.kind, failures, self.id);
+        let until = now + schedule.retry(failure.kind, failures, self.id);
         self.pauses.insert(
             kind,
             Pause {

@@ -41,11 +41,9 @@ pub(crate) struct World<'a> {
     /// How many consumers there are.
     pub(crate) consumers: usize,
     /// What is known of all consumers together: the launch queue, how many count on us.
-    #[expect(
-        dead_code,
-        reason = "asked by the prediction of launches and the policy's caps"
-    )]
     pub(crate) index: &'a Index,
+    /// Whether everything that there was at the start is among them.
+    pub(crate) counted: bool,
 }
 
 impl World<'_> {
@@ -67,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) wake: Option<UnixTime>,
     /// When to decide again by block time: at the first block of this time or a later one.
     pub(crate) wake_at_block: Option<UnixTime>,
+    /// Whether a cap holds it back: to be decided about again when there is room.
+    pub(crate) held: bool,
 }
 
 impl Plan {
@@ -78,6 +78,7 @@ impl Plan {
             wants: Vec::new(),
             wake: None,
             wake_at_block: None,
+            held: false,
         }
     }
 
@@ -88,6 +89,11 @@ impl Plan {
 
     fn want_first(mut self, want: Want) -> Self {
         self.wants.insert(0, want);
+        self
+    }
+
+    const fn held_back(mut self) -> Self {
+        self.held = true;
         self
     }
 
@@ -168,7 +174,7 @@ fn read_again(
     world: &World<'_>,
     snapshot: &Snapshot,
     read_at: UnixTime,
-    plan: Plan,
+    mut plan: Plan,
 ) -> Plan {
     let (height, time) = world.block;
     let newer = snapshot.height < height;
@@ -177,20 +183,20 @@ fn read_again(
         Phase::Stopped => snapshot.removal_time,
         Phase::Registered | Phase::Launched | Phase::Deleted => None,
     };
-    let plan = match due {
-        Some(due) => plan.wake_at_block(due),
-        None => plan,
-    };
+    if let Some(due) = due {
+        plan = plan.wake_at_block(due);
+    }
     let read = || world.newest(Some(snapshot.height));
     // Launches, failed launches and deletions happen in the first block whose time has passed the
     // due time, or a few later when more than 200 are due: read at every block until it happened.
     if newer && due.is_some_and(|due| due <= time) && !world.silent {
         return plan.want_first(read());
     }
+    let schedule = &world.policy.schedule;
     if world.silent
         && let Some(due) = due.filter(|due| *due <= world.now)
     {
-        let next = read_at + schedule::poll(world.now.since(due));
+        let next = read_at + schedule.poll(world.now.since(due));
         return if next <= world.now {
             plan.want_first(read())
         } else {
@@ -209,11 +215,20 @@ fn read_again(
         };
     }
     let involved = consumer.node.is_some() || snapshot.opted_in || plan.stage >= Stage::OptingIn;
-    let interval = if involved {
-        schedule::REFRESH
+    let mut interval = if involved {
+        schedule.refresh
     } else {
-        schedule::survey(world.consumers, consumer.id)
+        schedule.survey(world.consumers, consumer.id)
     };
+    // Without headers nothing but time tells that the due time comes, or that it was moved.
+    if let Some(due) = due.filter(|_| world.silent) {
+        let begins = due - schedule.countdown_from;
+        let launches = snapshot.phase == Phase::Initialized && plan.stage != Stage::Ignored;
+        if launches && begins <= world.now {
+            interval = interval.min(schedule.countdown);
+        }
+        plan = plan.wake_at(if begins > world.now { begins } else { due });
+    }
     let next = read_at + interval;
     if next <= world.now {
         plan.want(read())

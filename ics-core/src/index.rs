@@ -13,6 +13,7 @@ use crate::id::ConsumerId;
 use crate::phase::Phase;
 use crate::ports::Offset;
 use crate::schedule;
+use crate::status::Stage;
 use crate::time::{Height, UnixTime};
 
 /// What is known of all consumers together.
@@ -26,8 +27,27 @@ pub(crate) struct Index {
     unread: BTreeSet<ConsumerId>,
     ours: BTreeSet<ConsumerId>,
     nodes: BTreeSet<ConsumerId>,
-    awaiting: BTreeSet<ConsumerId>,
-    running: BTreeSet<ConsumerId>,
+    uncounted: BTreeSet<ConsumerId>,
+    counts: Counts,
+    held: BTreeSet<ConsumerId>,
+}
+
+/// How many consumers count on our validator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// From their launch on: opted in, or in the set that would launch, or with an opt-in of ours
+    /// under way whose fate is not known yet.
+    pub(crate) awaiting: usize,
+    /// Now: launched ones that count on it, and all others that a node of ours is not stopped for.
+    pub(crate) running: usize,
+}
+
+impl Counts {
+    /// Whether fewer count on us than before: those that await launch, or all together.
+    pub(crate) const fn leaves_room_since(self, before: Self) -> bool {
+        self.awaiting < before.awaiting
+            || self.awaiting + self.running < before.awaiting + before.running
+    }
 }
 
 /// What is filed of one consumer.
@@ -40,8 +60,10 @@ pub(crate) struct Entry {
     unread: bool,
     ours: bool,
     node: bool,
+    uncounted: bool,
     awaiting: bool,
     running: bool,
+    held: bool,
 }
 
 impl Index {
@@ -74,8 +96,11 @@ impl Index {
         replace(&mut self.unread, who(old.unread), who(new.unread));
         replace(&mut self.ours, who(old.ours), who(new.ours));
         replace(&mut self.nodes, who(old.node), who(new.node));
-        replace(&mut self.awaiting, who(old.awaiting), who(new.awaiting));
-        replace(&mut self.running, who(old.running), who(new.running));
+        replace(&mut self.uncounted, who(old.uncounted), who(new.uncounted));
+        replace(&mut self.held, who(old.held), who(new.held));
+        self.counts = without(self.counts, old);
+        self.counts.awaiting += usize::from(new.awaiting);
+        self.counts.running += usize::from(new.running);
         if old.spawn != new.spawn {
             if let Some(place) = at(old.spawn).and_then(|old| self.spawns.binary_search(&old).ok())
             {
@@ -113,18 +138,24 @@ impl Index {
         self.spawns.partition_point(|other| *other < (spawn, id))
     }
 
-    /// How many consumers count on our validator from their launch on: opted in, or in the set
-    /// that would launch, or with an opt-in of ours under way whose fate is not known yet.
-    #[cfg_attr(not(test), expect(dead_code, reason = "asked by the policy's caps"))]
-    pub(crate) fn awaiting_launch(&self) -> usize {
-        self.awaiting.len()
+    /// How many consumers count on us.
+    pub(crate) const fn counts(&self) -> Counts {
+        self.counts
     }
 
-    /// How many consumers run: launched ones that count on our validator, and all others that a
-    /// node of ours is not stopped for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "asked by the policy's caps"))]
-    pub(crate) fn running(&self) -> usize {
-        self.running.len()
+    /// How many other consumers than this one count on us.
+    pub(crate) fn others(&self, consumer: &Consumer) -> Counts {
+        without(self.counts, consumer.filed)
+    }
+
+    /// Whether all consumers that a scan showed have been read, and so counted.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.uncounted.is_empty()
+    }
+
+    /// The consumers that a cap holds back.
+    pub(crate) fn held(&self) -> impl Iterator<Item = ConsumerId> + '_ {
+        self.held.iter().copied()
     }
 
     /// When the next consumer has to be decided about although nothing happened.
@@ -172,6 +203,8 @@ impl Entry {
         let running = consumer.node.as_ref().is_some_and(|node| runs(&node.state))
             || phase == Some(Phase::Launched) && counts_on_us(consumer);
         let opted_in = snapshot.is_some_and(|snapshot| snapshot.opted_in);
+        let unread = |hint| phase.is_none() && hint && !consumer.unknown && readable;
+        let exists = consumer.hint.is_some_and(|phase| phase != Phase::Deleted);
         Self {
             wake: consumer.wake,
             block: consumer.wake_at_block,
@@ -184,7 +217,9 @@ impl Entry {
                     let seen = snapshot.launched_at.or(consumer.launch_seen);
                     seen.unwrap_or(snapshot.height)
                 }),
-            unread: phase.is_none() && has_ports(consumer.hint) && !consumer.unknown && readable,
+            unread: unread(has_ports(consumer.hint)),
+            uncounted: unread(exists),
+            held: consumer.held,
             ours: phase == Some(Phase::Launched) && (consumer.node.is_some() || opted_in),
             node: consumer.node.is_some() || consumer.node_unsure,
             awaiting: !running && phase.is_some_and(Phase::is_prelaunch) && counts_on_us(consumer),
@@ -198,9 +233,19 @@ fn counts_on_us(consumer: &Consumer) -> bool {
     let is_opt_in = |tx: &Tx| matches!(tx, Tx::OptIn { .. });
     let sending = matches!(&consumer.doing, Some(Want::Broadcast(tx)) if is_opt_in(tx));
     let sent = consumer.sent.is_some_and(|(tx, _)| is_opt_in(&tx));
+    let failed = |kind| consumer.failures(kind) > 0;
     // A transaction that failed may be in a block all the same, until that has been looked at.
-    let unsure = consumer.look.is_some() && consumer.failures(Kind::Send) > 0;
-    consumer.takes_part || sending || sent || unsure
+    let unsure = consumer.look.is_some() && failed(Kind::Send);
+    // What is all but sent keeps its place, as long as that does not fail.
+    let prepared = consumer.view.0 == Stage::OptingIn && !failed(Kind::Key) && !failed(Kind::Send);
+    consumer.takes_part || sending || sent || unsure || prepared
+}
+
+fn without(counts: Counts, entry: Entry) -> Counts {
+    Counts {
+        awaiting: counts.awaiting - usize::from(entry.awaiting),
+        running: counts.running - usize::from(entry.running),
+    }
 }
 
 fn replace<T: Ord>(set: &mut BTreeSet<T>, old: Option<T>, new: Option<T>) {
@@ -229,6 +274,7 @@ mod tests {
     use crate::consumer::Kind;
     use crate::failure::Failure;
     use crate::id::ChainId;
+    use crate::schedule::Schedule;
     use crate::snapshot::{Infraction, InitialHeight, Snapshot};
 
     fn at(seconds: i64) -> UnixTime {
@@ -302,7 +348,7 @@ mod tests {
         let mut count = |change: &mut dyn FnMut(&mut Consumer)| {
             change(&mut consumer);
             index.file(&mut consumer);
-            index.awaiting_launch()
+            index.counts().awaiting
         };
         let tx = Tx::OptIn {
             consumer_id: ConsumerId::new(1),
@@ -314,7 +360,7 @@ mod tests {
         assert_eq!(
             count(&mut |c| {
                 c.doing = None;
-                c.failed(Kind::Send, &failed, at(0));
+                c.failed(Kind::Send, &failed, at(0), &Schedule::DEFAULT);
                 c.look_at(Height(6));
             }),
             1
@@ -336,12 +382,12 @@ mod tests {
         let mut consumer = spawning(1, 100);
         consumer.takes_part = true;
         index.file(&mut consumer);
-        assert_eq!((index.awaiting_launch(), index.running()), (1, 0));
+        assert_eq!((index.counts().awaiting, index.counts().running), (1, 0));
         consumer.seen = Some((snapshot(1, Phase::Launched), at(0)));
         index.file(&mut consumer);
-        assert_eq!((index.awaiting_launch(), index.running()), (0, 1));
+        assert_eq!((index.counts().awaiting, index.counts().running), (0, 1));
         consumer.takes_part = false;
         index.file(&mut consumer);
-        assert_eq!((index.awaiting_launch(), index.running()), (0, 0));
+        assert_eq!((index.counts().awaiting, index.counts().running), (0, 0));
     }
 }

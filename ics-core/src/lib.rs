@@ -19,21 +19,15 @@
 //! use std::collections::{BTreeMap, VecDeque};
 //! use ics_core::action::{Action, Input, OpId, Outcome, Query};
 //! # use ics_core::{key::{Address, PublicKey}, machine::Machine, node::NodeSettings};
-//! # use ics_core::{peers::NodeId, policy::Policy, select::Share, snapshot::LocalValidator};
+//! # use ics_core::{peers::NodeId, policy::Policy, snapshot::LocalValidator};
 //! # use ics_core::time::{Height, UnixTime};
 //! # let local = LocalValidator {
 //! #     operator: Address::new([1; 20]).expect("20 bytes"),
 //! #     provider_key: PublicKey::new([2; 32]),
 //! #     node_id: NodeId::new([3; 20]),
 //! # };
-//! # let policy = Policy {
-//! #     share: Share::PUBLISHED,
-//! #     opt_in_lead: std::time::Duration::from_secs(3600),
-//! #     rules: Vec::new(),
-//! #     overrides: BTreeMap::new(),
-//! #     node: NodeSettings { moniker: "a".into(), private_peers: false,
-//! #         timeout_commit_ms: None, min_gas_prices: None },
-//! # };
+//! # let policy = Policy::new(NodeSettings { moniker: "a".into(), private_peers: false,
+//! #     timeout_commit_ms: None, min_gas_prices: None });
 //! let mut now = UnixTime::new(1_800_000_000, 0);
 //! let mut machine = Machine::new(local, policy);
 //! let mut inputs = VecDeque::from([Input::Resync { height: Height(7), time: now }]);
@@ -84,7 +78,7 @@ pub mod phase;
 pub mod policy;
 pub mod ports;
 pub mod proof;
-mod schedule;
+pub mod schedule;
 pub mod select;
 pub mod snapshot;
 pub mod status;

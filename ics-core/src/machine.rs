@@ -12,10 +12,9 @@ use crate::consumer::{Consumer, Kind};
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::id::ConsumerId;
-use crate::index::Index;
+use crate::index::{Counts, Index};
 use crate::policy::Policy;
 use crate::ports::{self, Offset};
-use crate::schedule;
 use crate::snapshot::LocalValidator;
 use crate::status::ConsumerStatus;
 use crate::time::{Height, UnixTime};
@@ -45,6 +44,9 @@ pub struct Machine {
     busy: BTreeMap<Kind, usize>,
     /// The consumers that wait until fewer of a kind are under way, the most urgent first.
     waiting: BTreeMap<Kind, BTreeSet<(UnixTime, ConsumerId)>>,
+    /// Whether all consumers that there were at the start have been counted. Later ones are new,
+    /// and we are in none of them.
+    counted: bool,
     offsets: Option<BTreeMap<ConsumerId, Offset>>,
     /// Whether headers have stopped coming.
     silent: bool,
@@ -72,6 +74,7 @@ impl Machine {
             deadlines: BTreeSet::new(),
             busy: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            counted: false,
             offsets: None,
             silent: false,
             blocks_per_epoch: None,
@@ -97,7 +100,7 @@ impl Machine {
                 events,
             } => self.on_block(now, height, time, &events),
             Input::Done { op, outcome } => self.on_done(now, op, outcome, &mut actions),
-            Input::Policy(policy) => self.on_policy(policy),
+            Input::Policy(policy) => self.on_policy(*policy),
             Input::Resync { height, time } => self.on_resync(now, height, time),
             Input::Tick => {}
         }
@@ -113,7 +116,7 @@ impl Machine {
     #[must_use]
     pub fn next_tick(&self) -> Option<UnixTime> {
         let (_, _, came) = self.block?;
-        let silence = (!self.silent).then_some(came + schedule::SILENCE);
+        let silence = (!self.silent).then_some(came + self.policy.schedule.silence);
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
         let periodic = [self.scan.wake(), self.list.wake()];
         let single = [self.index.next_wake(), deadline, silence];
@@ -165,6 +168,11 @@ impl Machine {
 
     fn on_policy(&mut self, policy: Policy) {
         let share_changed = policy.share != self.policy.share;
+        if policy.schedule != self.policy.schedule {
+            // What was due by the old one may be far off.
+            self.scan.hurry();
+            self.list.hurry();
+        }
         self.policy = policy;
         for consumer in self.consumers.values_mut() {
             consumer.reconsider();
@@ -198,7 +206,7 @@ impl Machine {
         if !self.silent
             && self
                 .block
-                .is_some_and(|(_, _, came)| now.since(came) >= schedule::SILENCE)
+                .is_some_and(|(_, _, came)| now.since(came) >= self.policy.schedule.silence)
         {
             self.silent = true;
             self.dirty.extend(self.consumers.keys());
@@ -220,12 +228,12 @@ impl Machine {
         }
         if self.list.is_due(now) {
             let op = self.op();
-            self.list.start(op, now, schedule::LIST);
+            self.list.start(op, now, self.policy.schedule.nodes);
             actions.push(Action::ListNodes { op });
         }
         if self.scan.is_due(now) {
             let op = self.op();
-            self.scan.start(op, now, schedule::SCAN);
+            self.scan.start(op, now, self.policy.schedule.sync);
             actions.push(Action::Query {
                 op,
                 query: Query::Phases,
@@ -238,15 +246,23 @@ impl Machine {
         OpId(self.next_op)
     }
 
+    /// Decides again about the consumers that caps hold back, if fewer count on us than before.
+    fn offer_room(&mut self, before: Counts) {
+        if self.index.counts().leaves_room_since(before) {
+            self.dirty.extend(self.index.held());
+        }
+    }
+
     /// Files what changed, and computes the ports of all launched consumers anew where that
     /// concerns them, once all of them have been read.
     fn file(&mut self) {
-        let mut claims_changed = false;
+        let (mut claims_changed, before) = (false, self.index.counts());
         for id in &self.dirty {
             if let Some(consumer) = self.consumers.get_mut(id) {
                 claims_changed |= self.index.file(consumer);
             }
         }
+        self.offer_room(before);
         if !self.scan.done_once || !(claims_changed || self.offsets.is_none()) {
             return;
         }

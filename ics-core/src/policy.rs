@@ -3,32 +3,93 @@
 //! One ordered list of rules; the first that matches decides. Anyone can create a consumer and its
 //! owner decides what its validators are slashed for, so nothing is allowed that no rule allows.
 
+mod bounds;
+mod explain;
+mod matching;
+mod pattern;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::artifact::Digest;
-use crate::genesis::{self, IcsVersion};
+use crate::genesis::IcsVersion;
 use crate::id::ConsumerId;
 use crate::key::PublicKey;
 use crate::node::{NodeSettings, Program, Resources};
+use crate::schedule::{Schedule, ScheduleError};
 use crate::select::Share;
-use crate::snapshot::{Infraction, Snapshot};
+use crate::snapshot::{Decimal, Snapshot};
+
+pub use bounds::{Bounds, PunishmentBounds};
+pub use explain::{Evaluation, Explanation};
+pub use matching::{ChainKind, Match};
+pub use pattern::{ChainIdPattern, PatternError};
 
 /// All that the operator decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The share of the provider's tokens that takes part in each consumer.
     pub share: Share,
-    /// How long before spawn a rule may opt in.
-    pub opt_in_lead: Duration,
+    /// From when on a rule may opt in.
+    pub opt_in: OptInFrom,
+    /// How many consumers rules may opt in to.
+    pub caps: Caps,
     /// The rules, in order.
     pub rules: Vec<Rule>,
     /// What the operator ordered for single consumers; stands above all rules.
     pub overrides: BTreeMap<ConsumerId, Override>,
     /// Settings of every node.
     pub node: NodeSettings,
+    /// How often things are done again.
+    pub schedule: Schedule,
+}
+
+/// From when on a rule may opt in. An opt-in cannot be taken back before launch, and until then
+/// the owner may change everything about the consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptInFrom {
+    /// At most this long before spawn, once everything is ready.
+    BeforeSpawn(Duration),
+    /// As soon as a rule allows it, in REGISTERED already, where nothing can be checked yet.
+    Registered,
+}
+
+impl OptInFrom {
+    /// One hour before spawn.
+    pub const DEFAULT: Self = Self::BeforeSpawn(Duration::from_secs(3600));
+}
+
+/// How many consumers rules may opt in to; `None`: any number.
+///
+/// Those that the operator ordered and those that the chain forces on us (top N, our key in the
+/// set) are counted too, but never held back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// How many we run and will run: those opted in to and not launched are counted, because they
+    /// can launch at any time and can no longer be refused then.
+    pub consumers: Option<u32>,
+    /// How many of them may be opted in to and not launched.
+    pub awaiting: Option<u32>,
+}
+
+impl Caps {
+    /// The cap that is reached by this many others, in words.
+    pub(crate) fn full(&self, awaiting: usize, running: usize) -> Option<String> {
+        let reached = |cap: &u32, taken: usize| usize::try_from(*cap).is_ok_and(|cap| taken >= cap);
+        if let Some(cap) = self.awaiting.filter(|cap| reached(cap, awaiting)) {
+            return Some(format!(
+                "by max_awaiting = {cap}: {awaiting} are opted in to and not launched"
+            ));
+        }
+        let cap = self
+            .consumers
+            .filter(|cap| reached(cap, awaiting + running))?;
+        Some(format!(
+            "by max_consumers = {cap}: {running} are run, {awaiting} opted in to and not launched"
+        ))
+    }
 }
 
 /// What the operator ordered for one consumer.
@@ -50,30 +111,20 @@ pub struct Rule {
     pub matches: Match,
     /// What it says of them.
     pub verdict: Verdict,
+    /// How hard they may punish, if it allows them.
+    pub bounds: Bounds,
     /// What to run for them.
     pub run: Option<Run>,
 }
 
 /// What a rule says of the consumers it matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Take part if selected.
     Allow,
     /// Do not take part.
     Deny,
-}
-
-/// Which consumers a rule is about: all conditions given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Match {
-    /// Exactly this consumer.
-    pub consumer_id: Option<ConsumerId>,
-    /// Owned by this account, in bech32.
-    pub owner: Option<String>,
-    /// With this `genesis_hash` on chain.
-    pub genesis_hash: Option<Digest>,
-    /// With this `binary_hash` on chain.
-    pub binary_hash: Option<Digest>,
 }
 
 /// What to run for a consumer.
@@ -122,9 +173,10 @@ pub struct GenesisSource {
 }
 
 /// What the policy says of one consumer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Decision {
-    /// Take part: why, and whether selection is skipped.
+    /// Take part if selected: why.
     Allowed(String),
     /// Ordered by the operator for this consumer: take part at once.
     Ordered(String),
@@ -134,22 +186,56 @@ pub enum Decision {
     Unmentioned(String),
 }
 
-impl Match {
-    fn holds(&self, snapshot: &Snapshot) -> bool {
-        let hash = |wanted: Option<Digest>, found: &[u8]| {
-            wanted.is_none_or(|wanted| genesis::published_digest(found) == Some(wanted))
-        };
-        self.consumer_id.is_none_or(|id| id == snapshot.consumer_id)
-            && self
-                .owner
-                .as_ref()
-                .is_none_or(|owner| *owner == snapshot.owner)
-            && hash(self.genesis_hash, &snapshot.genesis_hash)
-            && hash(self.binary_hash, &snapshot.binary_hash)
-    }
+/// A policy that contradicts itself or leaves out what it must say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// An allow rule that says neither whom it allows nor that it allows everyone.
+    #[error(
+        "{0:?}: an allow rule must match a consumer_id or an owner, because anyone can create a \
+         consumer; any_owner = true allows them all"
+    )]
+    AllowsAnyone(String),
+    /// A rule that names someone and says that anyone will do.
+    #[error("{0:?}: any_owner stands beside consumer_id or owner; keep one of them")]
+    AnyoneAndSomeone(String),
+    /// A deny rule with bounds.
+    #[error("{0:?}: a deny rule has no bounds; they say what an allow rule accepts")]
+    BoundsOfDeny(String),
+    /// A bound on a slash fraction above 1.
+    #[error("{0:?}: the bound on a slash fraction is {1}; nothing can lose more than 1")]
+    BoundTooLarge(String, Decimal),
+    /// An interval that cannot be.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
 }
 
 impl Policy {
+    /// A policy that allows nothing, with the published share and the default schedule.
+    #[must_use]
+    pub const fn new(node: NodeSettings) -> Self {
+        Self {
+            share: Share::PUBLISHED,
+            opt_in: OptInFrom::DEFAULT,
+            caps: Caps {
+                consumers: None,
+                awaiting: None,
+            },
+            rules: Vec::new(),
+            overrides: BTreeMap::new(),
+            node,
+            schedule: Schedule::DEFAULT,
+        }
+    }
+
+    /// Checks what no single field can show. To be called wherever a policy comes from people.
+    ///
+    /// # Errors
+    /// Names the rule or the interval, and the cure.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        self.schedule.check()?;
+        self.rules.iter().try_for_each(Rule::check)
+    }
+
     /// Decides about one consumer, in words that name the rule.
     #[must_use]
     pub fn decide(&self, snapshot: &Snapshot) -> Decision {
@@ -167,7 +253,7 @@ impl Policy {
         };
         match rule.verdict {
             Verdict::Deny => Decision::Denied(format!("{} denies it", rule.name)),
-            Verdict::Allow => match excess(&snapshot.infraction, &snapshot.provider_infraction) {
+            Verdict::Allow => match rule.excess(snapshot) {
                 None => Decision::Allowed(format!("{} allows it", rule.name)),
                 Some(excess) => Decision::Denied(format!("{} allows it, but {excess}", rule.name)),
             },
@@ -189,6 +275,41 @@ impl Policy {
     }
 }
 
+impl Rule {
+    fn check(&self) -> Result<(), PolicyError> {
+        let name = || self.name.clone();
+        let matches = &self.matches;
+        if matches.any_owner && matches.names_someone() {
+            return Err(PolicyError::AnyoneAndSomeone(name()));
+        }
+        let allows = self.verdict == Verdict::Allow;
+        if allows && !matches.any_owner && !matches.names_someone() {
+            return Err(PolicyError::AllowsAnyone(name()));
+        }
+        if !allows && self.bounds != Bounds::default() {
+            return Err(PolicyError::BoundsOfDeny(name()));
+        }
+        let slashes = [self.bounds.double_sign.slash, self.bounds.downtime.slash];
+        match slashes
+            .into_iter()
+            .flatten()
+            .find(|slash| *slash > Decimal::ONE)
+        {
+            Some(slash) => Err(PolicyError::BoundTooLarge(name(), slash)),
+            None => Ok(()),
+        }
+    }
+
+    /// Which punishment of a consumer is harder than this rule allows.
+    fn excess(&self, snapshot: &Snapshot) -> Option<String> {
+        let bounds = || {
+            self.bounds
+                .excess(&snapshot.infraction, &snapshot.provider_infraction)
+        };
+        (self.verdict == Verdict::Allow).then(bounds).flatten()
+    }
+}
+
 impl GenesisSource {
     /// The source for one consumer: `{consumer_id}` in the path becomes its number.
     fn of_consumer(self, id: ConsumerId) -> Self {
@@ -197,22 +318,4 @@ impl GenesisSource {
             ..self
         }
     }
-}
-
-/// Names the first punishment that is harder than the provider's own.
-fn excess(asked: &Infraction, bounds: &Infraction) -> Option<String> {
-    let pairs = [
-        (
-            "double-sign",
-            asked.double_sign.slash,
-            bounds.double_sign.slash,
-        ),
-        ("downtime", asked.downtime.slash, bounds.downtime.slash),
-    ];
-    pairs
-        .into_iter()
-        .find(|(_, asked, bound)| asked > bound)
-        .map(|(name, asked, bound)| {
-            format!("its {name} slash fraction {asked} exceeds the provider's own, {bound}")
-        })
 }

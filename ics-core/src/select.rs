@@ -3,6 +3,12 @@
 //! Bonded validators at the height of `create_consumer`, by tokens descending, operator address
 //! ascending on ties, are taken until their tokens reach target = total·share, rounded down. Every
 //! monitor computes the same answer without talking to another.
+//!
+//! - A **jailed** validator is none of them: `x/staking` unbonds it in the block that jails it, so
+//!   its tokens count neither for the total nor for the sum.
+//! - A bonded validator with **zero tokens** comes last and is never taken, not even with a share
+//!   of all: the target is reached before.
+//! - With **no tokens** at all, or a share that rounds to nothing, nobody is taken.
 
 use std::fmt;
 
@@ -22,8 +28,8 @@ pub struct Candidate {
 /// An exact share between nothing and all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Share {
-    numerator: u32,
-    denominator: u32,
+    numerator: u64,
+    denominator: u64,
 }
 
 impl Share {
@@ -35,7 +41,7 @@ impl Share {
 
     /// The share `numerator / denominator`; `None` unless it lies in 0..=1.
     #[must_use]
-    pub const fn new(numerator: u32, denominator: u32) -> Option<Self> {
+    pub const fn new(numerator: u64, denominator: u64) -> Option<Self> {
         if denominator == 0 || numerator > denominator {
             return None;
         }
@@ -45,14 +51,31 @@ impl Share {
         })
     }
 
-    /// Reads `66`, which means percent, or `2/3`.
+    /// Reads `66` or `66%`, `66.5%`, `0.66`, or `2/3`, each exactly.
+    ///
+    /// A whole number is percent, so a decimal without `%` has to start with `0.`: `1.0` could be
+    /// taken for one percent.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (numerator, denominator) = text.split_once('/').unwrap_or((text, "100"));
-        Self::new(
-            numerator.trim().parse().ok()?,
-            denominator.trim().parse().ok()?,
-        )
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = |text: &str| text.parse().ok().filter(|_: &u64| digits(text));
+        if let Some((numerator, denominator)) = text.split_once('/') {
+            return Self::new(number(numerator.trim())?, number(denominator.trim())?);
+        }
+        let (value, whole) = match text.strip_suffix('%') {
+            Some(percent) => (percent.trim_end(), 100),
+            None if text.starts_with("0.") => (text, 1),
+            None => return Self::new(number(text)?, 100),
+        };
+        let (units, scale, places) = match value.split_once('.') {
+            None => (value, 1, 0),
+            Some((units, places)) => {
+                let scale = 10_u64.checked_pow(u32::try_from(places.len()).ok()?)?;
+                (units, scale, number(places)?)
+            }
+        };
+        let numerator = number(units)?.checked_mul(scale)?.checked_add(places)?;
+        Self::new(numerator, scale.checked_mul(whole)?)
     }
 
     /// This share of `total`, rounded down.
@@ -109,6 +132,8 @@ pub fn select(candidates: &[Candidate], share: Share) -> Selection {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn candidate(byte: u8, tokens: u128) -> Candidate {
@@ -155,8 +180,76 @@ mod tests {
     fn shares_are_read_as_percent_or_fraction() {
         assert_eq!(Share::parse("66"), Some(Share::PUBLISHED));
         assert_eq!(Share::parse("2/3"), Share::new(2, 3));
-        for bad in ["", "101", "3/2", "1/0", "-1", "0.66", "a"] {
+        assert_eq!(Share::parse("66%"), Some(Share::PUBLISHED));
+        assert_eq!(Share::parse("66.67 %"), Share::new(6667, 10_000));
+        assert_eq!(Share::parse("0.66"), Some(Share::PUBLISHED));
+        assert_eq!(
+            Share::parse("0.000000000000000001"),
+            Share::new(1, 10_u64.pow(18))
+        );
+        assert_eq!(Share::parse("100%").map(|all| all.of(7)), Some(7));
+        for bad in [
+            "",
+            "101",
+            "101%",
+            "3/2",
+            "1/0",
+            "-1",
+            "+1",
+            "a",
+            "1.0",
+            "66.5",
+            ".5",
+            "0.",
+            "0.+1",
+            "0.00000000000000000001",
+            "%",
+            "1/2/3",
+            "2/3%",
+            "18446744073709551616",
+        ] {
             assert_eq!(Share::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn validators_without_tokens_are_never_taken() {
+        let all = [candidate(1, 0), candidate(2, 10), candidate(3, 0)];
+        let everyone = Share::new(1, 1).expect("a share");
+        assert_eq!(select(&all, everyone).selected, [all[1].operator.clone()]);
+        let none = select(&[candidate(1, 0), candidate(2, 0)], everyone);
+        assert_eq!((none.target, none.selected), (0, Vec::new()));
+        let nobody = Share::new(0, 1).expect("a share");
+        assert_eq!(select(&all, nobody).selected, Vec::new());
+    }
+
+    #[test]
+    fn the_largest_numbers_do_not_overflow() {
+        let share = Share::new(u64::MAX - 1, u64::MAX).expect("a share");
+        // The exact quotient, computed with other means.
+        assert_eq!(
+            share.of(u128::MAX),
+            340_282_366_920_938_463_444_927_863_358_058_659_838
+        );
+        let all = [candidate(1, u128::MAX), candidate(2, u128::MAX)];
+        assert_eq!(select(&all, Share::PUBLISHED).selected.len(), 1);
+    }
+
+    #[test]
+    fn whom_the_group_ends_with_is_needed() {
+        let tokens = proptest::collection::vec(0..50_u128, 0..12);
+        proptest!(|(tokens in tokens, n in 0..=40_u64)| {
+            let share = Share::new(n, 40).expect("a share");
+            let all: Vec<_> = (0..).zip(&tokens).map(|(byte, t)| candidate(byte, *t)).collect();
+            let found = select(&all, share);
+            let held = |operators: &[Address]| -> u128 {
+                let of = |c: &&Candidate| operators.contains(&c.operator);
+                all.iter().filter(of).map(|c| c.tokens).sum()
+            };
+            prop_assert!(held(&found.selected) >= found.target);
+            if let Some((_, rest)) = found.selected.split_last() {
+                prop_assert!(held(rest) < found.target);
+            }
+        });
     }
 }

@@ -3,7 +3,9 @@
 //! [`File`] is what the operator writes, [`Config`] what the program needs. Reading checks
 //! everything that can be checked without a network.
 
+mod policy;
 mod rules;
+mod schedule;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,14 +14,15 @@ use std::time::Duration;
 
 use ics_core::failure::Failure;
 use ics_core::node::NodeSettings;
-use ics_core::policy::Policy;
-use ics_core::select::Share;
+use ics_core::policy::{Policy, PolicyError};
 use ics_core::snapshot::Decimal;
 use serde::{Deserialize, Deserializer};
 
 use crate::tx::FeeSettings;
 
+pub use policy::{OptInFile, PolicyFile};
 pub use rules::RuleFile;
+pub use schedule::ScheduleFile;
 
 /// A configuration that cannot be used: one line that names the key and the cure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +60,8 @@ pub struct File {
     pub tx: TxFile,
     /// Who takes part when.
     pub policy: PolicyFile,
+    /// How often things are done again.
+    pub schedule: ScheduleFile,
     /// Settings of every node.
     pub node: NodeFile,
     /// The Docker engine.
@@ -97,17 +102,6 @@ pub struct TxFile {
     pub gas_adjustment: Option<String>,
     /// The most that one transaction may cost, in the denomination of the gas price.
     pub max_fee: Option<u64>,
-}
-
-/// `[policy]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PolicyFile {
-    /// `66` (percent) or `2/3`.
-    pub share: Option<String>,
-    /// How long before spawn a rule may opt in, such as `1h`.
-    #[serde(deserialize_with = "duration")]
-    pub opt_in_lead: Option<Duration>,
 }
 
 /// `[node]`.
@@ -332,35 +326,37 @@ impl File {
     }
 
     fn policy(&self, instance: &str, prefix: &str) -> Result<Policy, ConfigError> {
-        let share = match self.policy.share.as_deref() {
-            None => Share::PUBLISHED,
-            Some(text) => Share::parse(text).ok_or_else(|| {
-                ConfigError::new(format!(
-                    "policy.share: {text:?} is no share; write it like \"66\" or \"2/3\""
-                ))
-            })?,
-        };
         let node = &self.node;
         let timeout = node
             .timeout_commit
             .map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
-        Ok(Policy {
-            share,
-            opt_in_lead: self.policy.opt_in_lead.unwrap_or(Duration::from_secs(3600)),
+        let policy = Policy {
+            share: self.policy.share()?,
+            opt_in: self.policy.opt_in()?,
+            caps: self.policy.caps()?,
             rules: rules::complete(&self.rules, prefix)?,
-            overrides: std::collections::BTreeMap::new(),
-            node: NodeSettings {
+            schedule: self.schedule.complete(),
+            ..Policy::new(NodeSettings {
                 moniker: node.moniker.clone().unwrap_or_else(|| instance.to_owned()),
                 private_peers: node.private_peers,
                 timeout_commit_ms: timeout,
                 min_gas_prices: node.min_gas_prices.clone(),
-            },
-        })
+            })
+        };
+        policy.check().map_err(|error| {
+            ConfigError::new(match error {
+                PolicyError::Schedule(error) => error.to_string(),
+                of_a_rule => format!("rules, {of_a_rule}"),
+            })
+        })?;
+        Ok(policy)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ics_core::policy::{Bounds, OptInFrom};
+
     use super::*;
 
     fn file(text: &str) -> Result<File, ConfigError> {
@@ -380,15 +376,17 @@ mod tests {
     #[test]
     fn the_configuration_in_the_readme_is_complete() {
         let readme = include_str!("../../README.md");
-        let (_, rest) = readme.split_once("```toml\n").expect("an example");
-        let (example, _) = rest.split_once("```").expect("its end");
+        let blocks = readme.split("```toml\n").skip(1);
+        let blocks = blocks.filter_map(|block| block.split_once("```"));
+        let example: String = blocks.map(|(block, _)| block).collect();
         let address = ics_core::key::Address::new([1; 20])
             .expect("20 bytes")
             .to_bech32("cosmos");
         let file = file(&example.replace("cosmos1...", &address)).expect("TOML");
         let config = file.complete().expect("complete");
         assert_eq!(config.policy.rules.len(), 1);
-        assert_eq!(config.policy.opt_in_lead, Duration::from_secs(3600));
+        assert_ne!(config.policy.rules[0].bounds, Bounds::default());
+        assert_eq!(config.policy.opt_in, OptInFrom::DEFAULT);
     }
 
     #[test]
@@ -408,13 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_and_shares_are_checked() {
+    fn durations_are_checked() {
         assert!(file("[policy]\nopt_in_lead = \"soon\"\n").is_err());
-        let file = file("[policy]\nshare = \"0.66\"\n").expect("TOML");
-        let error = file
-            .policy("a", "cosmos")
-            .expect_err("no share")
-            .to_string();
-        assert!(error.contains("policy.share"), "{error}");
     }
 }

@@ -181,7 +181,7 @@ impl Monitor {
             Ok(overrides) => {
                 self.policy.overrides = overrides;
                 tracing::info!("the operator's overrides changed");
-                Some(Input::Policy(self.policy.clone()))
+                Some(Input::Policy(Box::new(self.policy.clone())))
             }
             Err(failure) => {
                 tracing::error!(%failure, "keeps the overrides that were read last");

@@ -3,7 +3,6 @@
 use super::{Case, Plan};
 use crate::consumer::{Kind, Want};
 use crate::deploy::{NodeSigner, NodeState};
-use crate::schedule;
 use crate::status::Stage;
 
 impl Case<'_> {
@@ -24,9 +23,9 @@ impl Case<'_> {
             rpc_port: self.offset().ports().rpc,
         };
         match &self.consumer.consumer_set {
-            Some((keys, at)) if self.world.now < *at + schedule::LEAVING => {
+            Some((keys, at)) if self.world.now < *at + self.world.policy.schedule.leaving => {
                 if keys.contains(key) {
-                    return plan.wake_at(*at + schedule::LEAVING);
+                    return plan.wake_at(*at + self.world.policy.schedule.leaving);
                 }
                 let why = self.with_failure("we left".into(), &[Kind::Deploy]);
                 Plan::new(Stage::Stopping, why).want(Want::Stop)

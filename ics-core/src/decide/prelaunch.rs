@@ -4,8 +4,7 @@ use super::{Case, Plan};
 use crate::action::Tx;
 use crate::consumer::{Kind, Want};
 use crate::phase::Phase;
-use crate::policy::{Decision, Run};
-use crate::schedule;
+use crate::policy::{Caps, Decision, OptInFrom, Run};
 use crate::status::{Alarm, Stage};
 
 impl Case<'_> {
@@ -22,8 +21,12 @@ impl Case<'_> {
     }
 
     fn opt_in_by_rule(&self, why: String) -> Plan {
-        let Some(spawn) = self.spawn_time() else {
-            return Plan::new(Stage::Watching, format!("{why}; it has no spawn time yet"));
+        let opens = match (self.world.policy.opt_in, self.spawn_time()) {
+            (OptInFrom::Registered, _) => None,
+            (OptInFrom::BeforeSpawn(lead), Some(spawn)) => Some(spawn - lead),
+            (OptInFrom::BeforeSpawn(_), None) => {
+                return Plan::new(Stage::Watching, format!("{why}; it has no spawn time yet"));
+            }
         };
         let Some(selection) = &self.consumer.selection else {
             let why = format!("{why}; selection is being computed");
@@ -36,9 +39,12 @@ impl Case<'_> {
         );
         let plan = if !selection.local {
             Plan::new(Stage::Watching, why)
-        } else if spawn.since(self.world.block.1) > self.world.policy.opt_in_lead {
-            let opens = spawn - self.world.policy.opt_in_lead;
+        } else if let Some(opens) = opens.filter(|opens| *opens > self.world.block.1) {
             Plan::new(Stage::Watching, format!("{why}; opts in from {opens}")).wake_at_block(opens)
+        } else if let Some(full) = self.full() {
+            let id = self.consumer.id;
+            let why = format!("{why}; held back {full}; ics-monitor opt-in {id} stands above that");
+            Plan::new(Stage::Watching, why).held_back()
         } else {
             self.opt_in(why)
         };
@@ -47,6 +53,19 @@ impl Case<'_> {
         } else {
             plan.alarm(inexact)
         }
+    }
+
+    /// The cap that leaves no room for it, in words.
+    fn full(&self) -> Option<String> {
+        let caps = &self.world.policy.caps;
+        if *caps == Caps::default() {
+            return None;
+        }
+        if !self.world.counted {
+            return Some("until all consumers have been counted, because there are caps".into());
+        }
+        let others = self.world.index.others(self.consumer);
+        caps.full(others.awaiting, others.running)
     }
 
     /// Prepares and sends the opt-in. Everything it depends on is checked first, except for a
@@ -92,14 +111,14 @@ impl Case<'_> {
 
     /// The plan as long as something that an opt-in depends on is missing.
     fn not_ready(&self, run: &Run, why: &str) -> Option<Plan> {
-        let check = self.check(run);
+        let (check, schedule) = (self.check(run), &self.world.policy.schedule);
         let watching = |text: &str| Plan::new(Stage::Watching, format!("{why}; {text}"));
         match &self.consumer.readiness {
             Some(ready) if ready.check == check => {
                 let holds = if ready.result.is_ok() {
-                    schedule::READY
+                    schedule.ready
                 } else {
-                    schedule::NOT_READY
+                    schedule.not_ready
                 };
                 let until = ready.at + holds;
                 match &ready.result {
@@ -146,7 +165,7 @@ impl Case<'_> {
         let check = self.check(&run);
         match &self.consumer.readiness {
             Some(ready) if ready.check == check => {
-                let holds = ready.at + schedule::READY;
+                let holds = ready.at + self.world.policy.schedule.ready;
                 if let Err(text) = &ready.result {
                     plan = plan.alarm(Alarm::critical(format!("opted in, but not ready: {text}")));
                 }

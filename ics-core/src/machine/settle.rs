@@ -10,6 +10,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::id::ConsumerId;
 use crate::node::NodeSpec;
 use crate::phase::Phase;
+use crate::schedule::Schedule;
 use crate::select::{Candidate, select};
 use crate::snapshot::Snapshot;
 use crate::time::{Height, UnixTime};
@@ -132,13 +133,14 @@ impl Machine {
         failure: &Failure,
     ) {
         let height = self.block.map(|(height, _, _)| height);
+        let schedule = self.policy.schedule;
         let consumer = self.consumer(id);
         if let Want::Check(check) = want {
             // Not being ready is an answer, not a failure of the question.
             consumer.checked((**check).clone(), now, Err(failure.message.clone()));
             return;
         }
-        consumer.failed(want.kind(), failure, now);
+        consumer.failed(want.kind(), failure, now, &schedule);
         let unknown = failure.kind == FailureKind::Unknown;
         let sent = matches!(want, Want::Broadcast(_));
         if let Some(height) = height.filter(|_| sent || unknown) {
@@ -244,6 +246,7 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) -> Result<(), Failure> {
         let takes_part = snapshot.opted_in || snapshot.member(&self.local).is_some();
+        let schedule = self.policy.schedule;
         let consumer = self.consumer(id);
         let before = consumer.snapshot();
         let known = asked.max(before.map(|before| before.height));
@@ -272,7 +275,7 @@ impl Machine {
             consumer.reconsider();
         }
         consumer.takes_part = takes_part;
-        consumer.read(snapshot, now);
+        consumer.read(snapshot, now, &schedule);
         let behind = asked.is_none() && consumer.look.is_some();
         if behind {
             return Err(Failure::transient("the provider's newest block is behind"));
@@ -353,7 +356,7 @@ impl Consumer {
     }
 
     /// Remembers a reading.
-    fn read(&mut self, snapshot: Snapshot, now: UnixTime) {
+    fn read(&mut self, snapshot: Snapshot, now: UnixTime, schedule: &Schedule) {
         let height = snapshot.height;
         if self.look.is_some_and(|look| look <= height) {
             self.look = None;
@@ -374,7 +377,7 @@ impl Consumer {
             if !shows(&tx, &snapshot) {
                 // Sending it again at once could go on until the account is empty.
                 let text = format!("a transaction in block {included} had no effect");
-                self.failed(Kind::Send, &Failure::permanent(text), now);
+                self.failed(Kind::Send, &Failure::permanent(text), now, schedule);
             }
         }
         self.seen = Some((snapshot, now));

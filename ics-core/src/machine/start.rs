@@ -28,12 +28,14 @@ impl Machine {
                 offsets: self.offsets.as_ref(),
                 consumers: self.consumers.len(),
                 index: &self.index,
+                counted: self.counted,
             };
             let Some(consumer) = self.consumers.get_mut(&id) else {
                 continue;
             };
             let plan = decide(consumer, &world);
             (consumer.wake, consumer.wake_at_block) = (plan.wake, plan.wake_at_block);
+            consumer.held = plan.held;
             publish(consumer, plan.stage, plan.why, plan.alarms, actions);
             if let Some((kind, urgency)) = consumer.waiting.take()
                 && let Some(queue) = self.waiting.get_mut(&kind)
@@ -43,9 +45,11 @@ impl Machine {
             if consumer.doing.is_none() {
                 self.start_first(now, id, plan.wants, actions);
             }
+            let before = self.index.counts();
             if let Some(consumer) = self.consumers.get_mut(&id) {
                 self.index.file(consumer);
             }
+            self.offer_room(before);
         }
     }
 
@@ -67,6 +71,11 @@ impl Machine {
     /// The next consumer to decide about: one that something happened to, else the most urgent of
     /// those that wait for something that may be started again.
     fn next_consumer(&mut self) -> Option<ConsumerId> {
+        if !self.counted && self.dirty.is_empty() && self.scan.done_once && self.index.is_counted()
+        {
+            self.counted = true;
+            self.dirty.extend(self.index.held());
+        }
         self.dirty.pop_first().or_else(|| {
             let free = |kind| self.busy.get(kind).copied().unwrap_or(0) < schedule::at_once(*kind);
             let mut queues = self.waiting.iter().filter(|(kind, _)| free(kind));

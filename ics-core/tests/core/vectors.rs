@@ -62,3 +62,30 @@ fn weak_node_ids_are_those_of_the_go_monitor() {
     }
     assert_eq!(compared, 24);
 }
+
+#[test]
+fn those_selected_are_those_of_another_implementation() {
+    let mut compared = 0;
+    for line in ics_fixtures::vectors("selection.csv").lines().skip(1) {
+        let columns: Vec<_> = line.split(',').collect();
+        let share = Share::parse(columns[0]).expect("a share");
+        let operator = |byte: u8| Address::new([byte; 20]).expect("20 bytes");
+        let tokens = columns[1].split(' ').map(|n| n.parse().expect("a number"));
+        let candidates: Vec<_> = (0..)
+            .zip(tokens)
+            .map(|(byte, tokens)| Candidate {
+                operator: operator(byte),
+                tokens,
+            })
+            .collect();
+        let taken = columns[3].split_terminator(' ');
+        let taken: Vec<_> = taken
+            .map(|n| operator(n.parse().expect("a byte")))
+            .collect();
+        let found = select(&candidates, share);
+        assert_eq!(found.target.to_string(), columns[2], "{line}");
+        assert_eq!(found.selected, taken, "{line}");
+        compared += 1;
+    }
+    assert!(compared > 60, "only {compared} vectors were compared");
+}

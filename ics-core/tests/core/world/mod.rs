@@ -122,7 +122,7 @@ impl World {
 
     pub(crate) fn set_policy(&mut self, policy: Policy) {
         self.policy = policy.clone();
-        self.feed(Input::Policy(policy));
+        self.feed(Input::Policy(policy.into()));
     }
 
     /// Throws the machine away, as if its process had died, and builds another.

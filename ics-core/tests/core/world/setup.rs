@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ics_core::genesis;
 use ics_core::node::{NodeSettings, Program, Resources};
-use ics_core::policy::{GenesisSource, KeySource, Match, Override, Policy, Rule, Run, Verdict};
-use ics_core::select::Share;
+use ics_core::policy::{
+    Bounds, GenesisSource, KeySource, Match, OptInFrom, Override, Policy, Rule, Run, Verdict,
+};
 
 /// How long before spawn a rule may opt in.
 pub(crate) const LEAD: Duration = Duration::from_secs(300);
@@ -36,6 +37,7 @@ pub(crate) fn rule(owner: &str, verdict: Verdict) -> Rule {
             ..Match::default()
         },
         verdict,
+        bounds: Bounds::default(),
         run: Some(run()),
     }
 }
@@ -44,19 +46,17 @@ pub(crate) fn policy() -> Policy {
     // The digest that every consumer of the fake chain publishes is one that can be read.
     assert!(genesis::published_digest(&[7; 32]).is_some());
     Policy {
-        share: Share::PUBLISHED,
-        opt_in_lead: LEAD,
+        opt_in: OptInFrom::BeforeSpawn(LEAD),
         rules: vec![
             rule("mallory", Verdict::Deny),
             rule("alice", Verdict::Allow),
         ],
-        overrides: BTreeMap::new(),
-        node: NodeSettings {
+        ..Policy::new(NodeSettings {
             moniker: "ours".into(),
             private_peers: false,
             timeout_commit_ms: None,
             min_gas_prices: None,
-        },
+        })
     }
 }
 
