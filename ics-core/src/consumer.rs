@@ -15,6 +15,7 @@ use crate::node::NodeSpec;
 use crate::peers::Peer;
 use crate::phase::Phase;
 use crate::policy::GenesisSource;
+use crate::predict::Prediction;
 use crate::schedule::{self, Schedule};
 use crate::snapshot::Snapshot;
 use crate::status::{Alarm, ConsumerStatus, Stage};
@@ -284,7 +285,7 @@ impl Consumer {
         self.pauses.retain(|kind, _| *kind == Kind::Look);
     }
 
-    pub(crate) fn status(&self) -> ConsumerStatus {
+    pub(crate) fn status(&self, prediction: Option<Prediction>) -> ConsumerStatus {
         let snapshot = self.snapshot();
         let (stage, why, alarms) = self.view.clone();
         ConsumerStatus {
@@ -295,6 +296,7 @@ impl Consumer {
             why,
             alarms,
             spawn_time: snapshot.and_then(|s| s.spawn_time),
+            prediction,
             launched_at: snapshot.and_then(|s| s.launched_at),
             height: snapshot.map(|s| s.height),
             opted_in: snapshot.is_some_and(|s| s.opted_in),

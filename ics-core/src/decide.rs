@@ -215,7 +215,11 @@ fn read_again(
         };
     }
     let involved = consumer.node.is_some() || snapshot.opted_in || plan.stage >= Stage::OptingIn;
-    let mut interval = if involved {
+    // Nothing tells that our validator can validate again.
+    let held_back = plan.stage == Stage::Watching
+        && snapshot.phase.is_prelaunch()
+        && snapshot.hindrance().is_some();
+    let mut interval = if involved || held_back {
         schedule.refresh
     } else {
         schedule.survey(world.consumers, consumer.id)
@@ -315,6 +319,23 @@ impl Case<'_> {
             None => plan.want(Want::PrepareKey),
             Some(key) => plan.want(Want::Broadcast(Tx::AssignKey(key))),
         }
+    }
+
+    /// Says why our validator is in no set although it opted in.
+    fn warn_if_hindered(&self, plan: Plan) -> Plan {
+        if let Some(hindrance) = self.snapshot.hindrance() {
+            return plan.alarm(Alarm::warning(format!(
+                "{hindrance}: the provider counts us into no set of this consumer"
+            )));
+        }
+        let prelaunch = self.snapshot.phase.is_prelaunch();
+        let left_out = self.snapshot.opted_in && self.snapshot.member(self.world.local).is_none();
+        if prelaunch && left_out {
+            let text = "opted in, but the set that would launch is without us: its cap on \
+                        validators leaves us out";
+            return plan.alarm(Alarm::warning(text));
+        }
+        plan
     }
 
     fn with_failure(&self, why: String, kinds: &[Kind]) -> String {

@@ -130,12 +130,14 @@ impl Index {
     /// `x/ccv/provider/keeper/consumer_lifecycle.go`). The spawn times are those that were read
     /// last; within one spawn time the provider keeps the order in which it was asked for them,
     /// which no query shows, so the place among those is a guess. Costs a bisection.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "asked by the prediction of launches")
-    )]
     pub(crate) fn launched_before(&self, spawn: UnixTime, id: ConsumerId) -> usize {
         self.spawns.partition_point(|other| *other < (spawn, id))
+    }
+
+    /// The launch queue up to this consumer.
+    pub(crate) fn queue(&self, spawn: UnixTime, id: ConsumerId) -> &[(UnixTime, ConsumerId)] {
+        let before = self.launched_before(spawn, id);
+        self.spawns.get(..=before).unwrap_or(&self.spawns)
     }
 
     /// How many consumers count on us.
@@ -275,7 +277,7 @@ mod tests {
     use crate::failure::Failure;
     use crate::id::ChainId;
     use crate::schedule::Schedule;
-    use crate::snapshot::{Infraction, InitialHeight, Snapshot};
+    use crate::snapshot::{Decimal, Infraction, InitialHeight, Snapshot};
 
     fn at(seconds: i64) -> UnixTime {
         UnixTime::new(seconds, 0)
@@ -292,6 +294,10 @@ mod tests {
             initial_height: InitialHeight::default(),
             genesis_hash: Vec::new(),
             binary_hash: Vec::new(),
+            unbonding_period: std::time::Duration::ZERO,
+            trusting_period_fraction: Decimal::default(),
+            standing: None,
+            barred: None,
             connection_id: String::new(),
             top_n: 0,
             infraction: Infraction::default(),

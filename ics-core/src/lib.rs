@@ -77,6 +77,7 @@ pub mod peers;
 pub mod phase;
 pub mod policy;
 pub mod ports;
+pub mod predict;
 pub mod proof;
 pub mod schedule;
 pub mod select;

@@ -15,6 +15,7 @@ use crate::id::ConsumerId;
 use crate::index::{Counts, Index};
 use crate::policy::Policy;
 use crate::ports::{self, Offset};
+use crate::predict::{Pace, Prediction};
 use crate::snapshot::LocalValidator;
 use crate::status::ConsumerStatus;
 use crate::time::{Height, UnixTime};
@@ -31,6 +32,7 @@ pub struct Machine {
     clock: Clock,
     /// The newest block, and when it came.
     block: Option<(Height, UnixTime, UnixTime)>,
+    pace: Pace,
     consumers: BTreeMap<ConsumerId, Consumer>,
     /// The consumers that have to be decided about before this step ends.
     dirty: BTreeSet<ConsumerId>,
@@ -67,6 +69,7 @@ impl Machine {
             policy,
             clock: Clock::default(),
             block: None,
+            pace: Pace::default(),
             consumers: BTreeMap::new(),
             dirty: BTreeSet::new(),
             index: Index::default(),
@@ -126,7 +129,13 @@ impl Machine {
 
     /// All consumers, by id.
     pub fn consumers(&self) -> impl Iterator<Item = ConsumerStatus> + '_ {
-        self.consumers.values().map(Consumer::status)
+        self.consumers.values().map(|consumer| {
+            let prediction = consumer.snapshot().and_then(|snapshot| {
+                let queue = self.index.queue(snapshot.spawn_time?, consumer.id);
+                Prediction::of(snapshot, &self.local, &self.pace, queue)
+            });
+            consumer.status(prediction)
+        })
     }
 
     fn on_block(&mut self, now: UnixTime, height: Height, time: UnixTime, events: &[Event]) {
@@ -134,6 +143,7 @@ impl Machine {
             return;
         }
         self.block = Some((height, time, now));
+        self.pace.see(height, time);
         self.silent = false;
         for event in events {
             match event {
@@ -159,6 +169,7 @@ impl Machine {
     fn on_resync(&mut self, now: UnixTime, height: Height, time: UnixTime) {
         if self.block.is_none_or(|(last, _, _)| height >= last) {
             self.block = Some((height, time, now));
+            self.pace.see(height, time);
             self.silent = false;
             self.look_at(height, self.consumers.keys().copied().collect());
         }

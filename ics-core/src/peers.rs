@@ -194,6 +194,7 @@ mod tests {
         let moniker = format!("v{index}\n");
         let chain_id = ChainId::new("consumer-1").expect("a chain id");
         ConsumerValidator {
+            active: true,
             provider_address: PublicKey::new([index; 32]).address(),
             operator: Address::new([index; 20]).expect("20 bytes"),
             consumer_key: PublicKey::new([index; 32]),

@@ -22,6 +22,72 @@ pub struct LocalValidator {
     pub node_id: NodeId,
 }
 
+/// How our validator stands on the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Whether its stake counts.
+    pub bond: Bond,
+    /// Whether it is jailed.
+    pub jailed: bool,
+    /// Whether it signed twice and can never be unjailed.
+    pub tombstoned: bool,
+}
+
+/// `BondStatus` of the provider's staking module, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bond {
+    /// It is no validator.
+    Unbonded,
+    /// It is becoming none.
+    Unbonding,
+    /// It validates the provider.
+    Bonded,
+}
+
+impl Standing {
+    /// Why it can validate no consumer, with the cure; `None` if it can: only bonded validators are
+    /// considered (`ComputeNextValidators`, `x/ccv/provider/keeper/validator_set_update.go`).
+    #[must_use]
+    pub const fn hindrance(&self) -> Option<&'static str> {
+        match self {
+            Self {
+                tombstoned: true, ..
+            } => Some("our validator is tombstoned: it can never validate again"),
+            Self { jailed: true, .. } => Some("our validator is jailed: unjail it on the provider"),
+            Self {
+                bond: Bond::Unbonded | Bond::Unbonding,
+                ..
+            } => Some("our validator is not bonded: it needs more stake on the provider"),
+            Self {
+                bond: Bond::Bonded, ..
+            } => None,
+        }
+    }
+}
+
+/// Which power-shaping rule of a consumer keeps our validator out of its set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bar {
+    /// There is an allowlist without it.
+    Allowlist,
+    /// It is on the denylist.
+    Denylist,
+    /// It has less stake than the consumer asks for.
+    MinStake,
+}
+
+impl fmt::Display for Bar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allowlist => "its allowlist does not name our validator",
+            Self::Denylist => "its denylist names our validator",
+            Self::MinStake => "its min_stake is more than our validator has",
+        })
+    }
+}
+
 /// Everything about one consumer that decisions rest on, read at one height.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -43,6 +109,11 @@ pub struct Snapshot {
     pub genesis_hash: Vec<u8>,
     /// `binary_hash`, as it lies on chain: unchecked bytes.
     pub binary_hash: Vec<u8>,
+    /// How long the consumer unbonds.
+    pub unbonding_period: Duration,
+    /// `trusting_period_fraction` of the provider: the share of the unbonding period for which its
+    /// client of the consumer trusts a header.
+    pub trusting_period_fraction: Decimal,
     /// The connection that a changeover from a standalone chain reuses; empty otherwise.
     pub connection_id: String,
     /// 0, or the share of the provider's power that must validate, 50 to 100.
@@ -57,6 +128,10 @@ pub struct Snapshot {
     /// When it is to be deleted; known of stopped consumers only, and only where the provider node
     /// answers store queries.
     pub removal_time: Option<UnixTime>,
+    /// How our validator stands on the provider; `None`: the provider has no such validator.
+    pub standing: Option<Standing>,
+    /// What keeps our validator out of the consumer's set although it is bonded, if anything does.
+    pub barred: Option<Bar>,
     /// Whether our validator is opted in.
     pub opted_in: bool,
     /// The consensus key that our validator assigned; `None`: its provider key stands.
@@ -78,6 +153,18 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Why our validator could not validate although it opted in, in words; `None` if it could.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<String> {
+        let Some(standing) = &self.standing else {
+            return Some("our validator is not on the provider".into());
+        };
+        let bar = || self.barred.map(|bar| bar.to_string());
+        standing.hindrance().map(str::to_owned).or_else(bar)
+    }
+}
+
 /// One validator of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerValidator {
@@ -89,6 +176,8 @@ pub struct ConsumerValidator {
     pub consumer_key: PublicKey,
     /// Its voting power on the consumer.
     pub power: u64,
+    /// Whether it is among the `max_provider_consensus_validators` that make the provider's blocks.
+    pub active: bool,
     /// Its name; hostile text.
     pub moniker: String,
     /// What it publishes in its staking details.
@@ -176,6 +265,12 @@ impl Decimal {
         Some(self.0.checked_mul(number.into())?.div_ceil(Self::ONE.0))
     }
 
+    /// `number` times this, rounded down; `None` if that is too large.
+    #[must_use]
+    pub fn times_truncated(self, number: u128) -> Option<u128> {
+        Some(self.0.checked_mul(number)? / Self::ONE.0)
+    }
+
     /// The digits of value·10^18.
     #[must_use]
     pub fn to_atto_digits(self) -> String {
@@ -206,6 +301,35 @@ impl Serialize for Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_bonded_validator_that_is_not_jailed_can_validate() {
+        let bonded = Standing {
+            bond: Bond::Bonded,
+            jailed: false,
+            tombstoned: false,
+        };
+        assert_eq!(bonded.hindrance(), None);
+        let jailed = Standing {
+            jailed: true,
+            bond: Bond::Unbonding,
+            ..bonded
+        };
+        assert!(jailed.hindrance().is_some_and(|it| it.contains("unjail")));
+        let tombstoned = Standing {
+            tombstoned: true,
+            ..jailed
+        };
+        assert!(
+            tombstoned
+                .hindrance()
+                .is_some_and(|it| it.contains("never"))
+        );
+        for bond in [Bond::Unbonded, Bond::Unbonding] {
+            let standing = Standing { bond, ..bonded };
+            assert!(standing.hindrance().is_some_and(|it| it.contains("stake")));
+        }
+    }
 
     #[test]
     fn decimals_read_both_forms() {

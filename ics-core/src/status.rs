@@ -8,6 +8,7 @@ use crate::action::Level;
 use crate::deploy::NodeStatus;
 use crate::id::{ChainId, ConsumerId};
 use crate::phase::Phase;
+use crate::predict::Prediction;
 use crate::time::{Height, UnixTime};
 
 /// How far our own part in a consumer is, in the order of its life.
@@ -85,6 +86,8 @@ pub struct ConsumerStatus {
     pub alarms: Vec<Alarm>,
     /// When it is to launch.
     pub spawn_time: Option<UnixTime>,
+    /// What would become of its launch, while it has a spawn time.
+    pub prediction: Option<Prediction>,
     /// The provider height of its launch.
     pub launched_at: Option<Height>,
     /// The height at which all this was read.

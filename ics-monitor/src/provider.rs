@@ -9,9 +9,11 @@ mod launch;
 mod observe;
 mod pages;
 mod pinned;
+mod shared;
 mod store;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
@@ -27,18 +29,16 @@ pub use self::detail::{
     ConsumerDetail, ConsumerEntry, ConsumerMember, PowerShaping, StakingValidator,
 };
 pub use self::launch::LaunchGenesis;
-use self::observe::{Records, lossy};
+use self::observe::{Context, Records, lossy};
 use self::pages::{next_page, page};
 use self::pinned::Pinned;
+use self::shared::{Asked, Shared};
 use crate::rpc::{NodeInfo, Rpc};
 use crate::wire::query::{
     QueryConsumerChainsRequest, QueryConsumerChainsResponse, QueryConsumerGenesisRequest,
-    QueryConsumerGenesisResponse, QueryParamsRequest, QueryParamsResponse, SERVICE,
+    QueryConsumerGenesisResponse, SERVICE,
 };
-use crate::wire::sdk::{
-    Pairs, QueryValidatorRequest, QueryValidatorResponse, QueryValidatorsRequest,
-    QueryValidatorsResponse, Validator,
-};
+use crate::wire::sdk::{Pairs, QueryValidatorRequest, QueryValidatorResponse, Validator};
 use crate::wire::{decode_exact, decode_known};
 
 /// Consumers on one page: each may legally take 170 KB.
@@ -85,10 +85,12 @@ impl Default for Prefixes {
 
 /// A client of one provider, over one node.
 ///
-/// Cloning and making it cost nothing; it holds no state.
+/// Cloning and making it cost nothing; it holds no state but what was last read for all consumers
+/// of one height.
 #[derive(Clone, Debug)]
 pub struct Provider {
     rpc: Rpc,
+    shared: Arc<Shared>,
     prefixes: Prefixes,
 }
 
@@ -98,6 +100,7 @@ impl Provider {
     pub fn new(rpc: Rpc) -> Self {
         Self {
             rpc,
+            shared: Arc::default(),
             prefixes: Prefixes::default(),
         }
     }
@@ -105,7 +108,12 @@ impl Provider {
     /// The same client, of a provider with other prefixes.
     #[must_use]
     pub fn with_prefixes(self, prefixes: Prefixes) -> Self {
-        Self { prefixes, ..self }
+        // What was read with other prefixes may have been misread.
+        Self {
+            prefixes,
+            shared: Arc::default(),
+            ..self
+        }
     }
 
     /// The node that is asked.
@@ -182,10 +190,25 @@ impl Provider {
         height: Height,
         local: &LocalValidator,
     ) -> Result<Option<Snapshot>, Failure> {
-        match self.records(id, height).await? {
-            Some(records) => Ok(Some(records.snapshot(local, &self.prefixes)?)),
-            None => Ok(None),
-        }
+        let Some(records) = self.records(id, height).await? else {
+            return Ok(None);
+        };
+        let (asked, shared) = (self.asked(height), self.shared.at(height));
+        let own = shared.own(asked, local, &self.prefixes).await?;
+        let params = shared.params(asked).await?;
+        // Only a consumer that allows inactive validators can have a set without an active one.
+        let bonded = if records.phase.is_prelaunch() && records.allows_inactive() {
+            Some(shared.bonded(asked).await?)
+        } else {
+            None
+        };
+        let context = Context {
+            local,
+            own: own.as_ref(),
+            params,
+            bonded,
+        };
+        Ok(Some(records.snapshot(&context, &self.prefixes)?))
     }
 
     /// One consumer at one height, as people want to see it; `None` if the provider does not know
@@ -205,8 +228,14 @@ impl Provider {
     }
 
     async fn records(&self, id: ConsumerId, height: Height) -> Result<Option<Records>, Failure> {
-        let rpc = &self.rpc;
-        Pinned { rpc, id, height }.records().await
+        let shared = self.shared.at(height);
+        let pinned = Pinned {
+            rpc: &self.rpc,
+            id,
+            height,
+            shared: &shared,
+        };
+        pinned.records().await
     }
 
     /// The stored genesis of a launched consumer.
@@ -242,21 +271,14 @@ impl Provider {
     /// # Errors
     /// As [`Self::consumer`].
     pub async fn bonded(&self, height: Height) -> Result<Vec<Candidate>, Failure> {
-        let mut bonded = Vec::new();
-        let mut next = Some(Vec::new());
-        while let Some(key) = next {
-            let request = QueryValidatorsRequest {
-                status: Validator::BONDED_NAME.into(),
-                pagination: Some(page(key.clone(), VALIDATORS_PER_PAGE)),
-            };
-            let bytes = ask_required(&self.rpc, STAKING_VALIDATORS, &request, Some(height)).await?;
-            let answer = decode_known::<QueryValidatorsResponse>(STAKING_VALIDATORS, &bytes)?;
-            for validator in &answer.validators {
-                bonded.push(self.candidate(validator)?);
-            }
-            next = next_page(STAKING_VALIDATORS, &key, answer.pagination)?;
-        }
-        Ok(bonded)
+        let shared = self.shared.at(height);
+        let bonded = shared.bonded(self.asked(height)).await?;
+        bonded.iter().map(|it| self.candidate(it)).collect()
+    }
+
+    fn asked(&self, height: Height) -> Asked<'_> {
+        let rpc = &self.rpc;
+        Asked { rpc, height }
     }
 
     fn candidate(&self, validator: &Validator) -> Result<Candidate, Failure> {
@@ -373,15 +395,16 @@ impl Provider {
     /// # Errors
     /// As [`Self::consumer`].
     pub async fn blocks_per_epoch(&self, height: Height) -> Result<u64, Failure> {
-        let path = format!("{SERVICE}/QueryParams");
-        let request = QueryParamsRequest {};
-        let bytes = ask_required(&self.rpc, &path, &request, Some(height)).await?;
-        let params = decode_known::<QueryParamsResponse>(&path, &bytes)?.params;
-        let blocks = params.unwrap_or_default().blocks_per_epoch;
+        let shared = self.shared.at(height);
+        let blocks = shared.params(self.asked(height)).await?.blocks_per_epoch;
         u64::try_from(blocks)
             .ok()
             .filter(|n| *n > 0)
-            .ok_or_else(|| Failure::permanent(format!("{path}: {blocks} blocks are no epoch")))
+            .ok_or_else(|| {
+                Failure::permanent(format!(
+                    "parameters of the provider: {blocks} blocks are no epoch"
+                ))
+            })
     }
 }
 

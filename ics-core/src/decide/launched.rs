@@ -21,7 +21,7 @@ impl Case<'_> {
         }
         match decision {
             // Also one that we have left, or are leaving, is joined again.
-            Decision::Ordered(why) => self.opt_in(why),
+            Decision::Ordered(why) => self.warn_if_hindered(self.opt_in(why)),
             _ if self.consumer.node.is_some() => self.leave(),
             Decision::Denied(why) | Decision::Unmentioned(why) => Plan::new(Stage::Ignored, why),
             Decision::Allowed(why) => Plan::new(
@@ -36,7 +36,7 @@ impl Case<'_> {
 
     /// Our key is in the set, or will be: a node is wanted, whatever policy says.
     fn run(&self, decision: &Decision) -> Plan {
-        let mut plan = self.deploy();
+        let mut plan = self.warn_if_hindered(self.deploy());
         if let Decision::Denied(why) = decision {
             let text = format!("{why}: the node runs as long as the consumer counts on our key");
             let orders = &self.world.policy.overrides;
@@ -130,7 +130,7 @@ impl Case<'_> {
         let mut plan = match fits.map(|node| &node.state) {
             Some(NodeState::Failing(how)) => Plan::new(Stage::Deploying, "the node keeps failing")
                 .alarm(Alarm::critical(format!("the node keeps failing: {how}"))),
-            Some(_) => Plan::new(Stage::Running, "the node runs"),
+            Some(_) => Plan::new(Stage::Running, self.running()),
             None => {
                 let plan = Plan::new(Stage::Deploying, "starting the node");
                 self.alarm_if_failed(plan, Kind::Deploy)
@@ -149,6 +149,15 @@ impl Case<'_> {
             plan = self.assign_fresh_key(plan);
         }
         plan
+    }
+
+    /// What a running node is for.
+    fn running(&self) -> &'static str {
+        if self.snapshot.member(self.world.local).is_some() {
+            "the node runs"
+        } else {
+            "the node runs; the set of the last epoch is without us, the next one may not be"
+        }
     }
 
     /// Adds why this has failed: the consumer counts on us, so someone must act.

@@ -5,6 +5,7 @@ use crate::action::Tx;
 use crate::consumer::{Kind, Want};
 use crate::phase::Phase;
 use crate::policy::{Caps, Decision, OptInFrom, Run};
+use crate::predict;
 use crate::status::{Alarm, Stage};
 
 impl Case<'_> {
@@ -15,12 +16,17 @@ impl Case<'_> {
         }
         match decision {
             Decision::Denied(why) | Decision::Unmentioned(why) => Plan::new(Stage::Ignored, why),
-            Decision::Ordered(why) => self.opt_in(why),
+            Decision::Ordered(why) => self.warn_if_hindered(self.opt_in(why)),
             Decision::Allowed(why) => self.opt_in_by_rule(why),
         }
     }
 
     fn opt_in_by_rule(&self, why: String) -> Plan {
+        // Opted in, we could not leave before launch. Once it can validate, it is decided anew.
+        if let Some(hindrance) = self.snapshot.hindrance() {
+            let why = format!("{why}; no opt-in by rule: {hindrance}");
+            return Plan::new(Stage::Watching, why);
+        }
         let opens = match (self.world.policy.opt_in, self.spawn_time()) {
             (OptInFrom::Registered, _) => None,
             (OptInFrom::BeforeSpawn(lead), Some(spawn)) => Some(spawn - lead),
@@ -109,6 +115,17 @@ impl Case<'_> {
         }
     }
 
+    /// Says why the launch would fail, as far as the provider's answers tell.
+    fn warn_if_it_fails(&self, plan: Plan) -> Plan {
+        let obstacles = predict::obstacles(self.snapshot);
+        let texts: Vec<_> = obstacles.iter().map(ToString::to_string).collect();
+        if texts.is_empty() {
+            return plan;
+        }
+        let text = format!("as it stands the launch would fail: {}", texts.join("; "));
+        plan.alarm(Alarm::warning(text))
+    }
+
     /// The plan as long as something that an opt-in depends on is missing.
     fn not_ready(&self, run: &Run, why: &str) -> Option<Plan> {
         let (check, schedule) = (self.check(run), &self.world.policy.schedule);
@@ -144,7 +161,8 @@ impl Case<'_> {
             Some(spawn) => format!("launches at {spawn}"),
             None => "opted in; it has no spawn time".into(),
         };
-        let mut plan = Plan::new(Stage::AwaitingLaunch, why);
+        let plan = self.warn_if_hindered(Plan::new(Stage::AwaitingLaunch, why));
+        let mut plan = self.warn_if_it_fails(plan);
         if let Decision::Denied(why) = decision {
             let text = format!(
                 "{why}, but we are opted in and cannot opt out before launch: the node will run \

@@ -4,8 +4,10 @@
 mod ends;
 mod invariants;
 mod life;
+mod predict;
 mod proof;
 mod refusals;
 mod story;
+mod transitions;
 mod vectors;
 mod world;

@@ -1,5 +1,6 @@
 //! From the provider's records to the core's snapshot: everything is checked here, once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ics_core::failure::Failure;
@@ -8,23 +9,36 @@ use ics_core::key::{Address, PublicKey};
 use ics_core::peers::Published;
 use ics_core::phase::Phase;
 use ics_core::snapshot::{
-    ConsumerValidator, Decimal, Infraction, InitialHeight, LocalValidator, Punishment, Snapshot,
+    Bar, Bond, ConsumerValidator, Decimal, Infraction, InitialHeight, LocalValidator, Punishment,
+    Snapshot, Standing,
 };
 use ics_core::time::{Height, UnixTime};
 
 use super::Prefixes;
 use super::ask::excerpt;
+use super::shared::Own;
 use crate::wire::base;
 use crate::wire::genesis::ConsumerGenesisState;
 use crate::wire::provider::{ConsumerInitializationParameters, SlashJailParameters};
 use crate::wire::query::{
-    PairValConAddrProviderAndConsumer, QueryConsumerChainResponse, QueryConsumerValidatorsValidator,
+    PairValConAddrProviderAndConsumer, Params, QueryConsumerChainResponse,
+    QueryConsumerValidatorsValidator,
 };
-use crate::wire::sdk::SlashingParams;
+use crate::wire::sdk::{SlashingParams, Validator};
 
 /// How long the provider jails for signing twice: `i64::MAX` nanoseconds
 /// (`DefaultConsumerInfractionParameters`, `x/ccv/provider/types/provider.go`).
 const DOUBLE_SIGN_JAIL: Duration = Duration::from_nanos(i64::MAX as u64);
+
+/// What decisions need to know beside the consumer's own records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    pub(super) local: &'a LocalValidator,
+    pub(super) own: Option<&'a Own>,
+    pub(super) params: &'a Params,
+    /// All bonded validators, where it matters which of them are active.
+    pub(super) bonded: Option<&'a [Validator]>,
+}
 
 /// All records of one consumer, read at one height.
 #[derive(Clone, Debug)]
@@ -46,11 +60,12 @@ impl Records {
     /// What the core decides on.
     pub(super) fn snapshot(
         &self,
-        local: &LocalValidator,
+        context: &Context<'_>,
         prefixes: &Prefixes,
     ) -> Result<Snapshot, Failure> {
         let init = self.init();
-        let address = local.provider_key.address();
+        let address = context.local.provider_key.address();
+        let fraction = &context.params.trusting_period_fraction;
         Ok(Snapshot {
             height: self.height,
             consumer_id: self.consumer_id,
@@ -61,15 +76,24 @@ impl Records {
             initial_height: initial_height(&init),
             genesis_hash: init.genesis_hash,
             binary_hash: init.binary_hash,
+            unbonding_period: init
+                .unbonding_period
+                .and_then(base::Duration::to_std)
+                .unwrap_or_default(),
+            trusting_period_fraction: Decimal::parse(fraction).ok_or_else(|| {
+                self.refuse("the provider's trusting_period_fraction is no decimal")
+            })?,
             connection_id: init.connection_id,
             top_n: self.top_n(),
             infraction: self.infraction()?,
             provider_infraction: self.provider_infraction()?,
             launched_at: self.launched_at(),
             removal_time: self.removal_time,
+            standing: context.own.map(standing),
+            barred: self.barred(context.own, &address, prefixes)?,
             opted_in: self.is_opted_in(&address, prefixes)?,
             assigned_key: self.assigned_key(&address, prefixes)?,
-            validators: self.validators(prefixes)?,
+            validators: self.snapshot_validators(context, prefixes)?,
             newer_provider: self.newer_provider,
         })
     }
@@ -98,6 +122,71 @@ impl Records {
     pub(super) fn top_n(&self) -> u32 {
         let shaping = self.chain.power_shaping_params.as_ref();
         shaping.map_or(0, |shaping| shaping.top_n)
+    }
+
+    /// Whether validators outside the provider's active set may validate.
+    pub(super) fn allows_inactive(&self) -> bool {
+        let shaping = self.chain.power_shaping_params.as_ref();
+        shaping.is_some_and(|shaping| shaping.allow_inactive_vals)
+    }
+
+    /// What keeps our validator out of the set (`CanValidateChain` and `FulfillsMinStake`,
+    /// `x/ccv/provider/keeper/power_shaping.go`).
+    fn barred(
+        &self,
+        own: Option<&Own>,
+        address: &Address,
+        prefixes: &Prefixes,
+    ) -> Result<Option<Bar>, Failure> {
+        let Some(shaping) = &self.chain.power_shaping_params else {
+            return Ok(None);
+        };
+        let text = address.to_bech32(&prefixes.consensus);
+        if !shaping.allowlist.is_empty() && !shaping.allowlist.contains(&text) {
+            return Ok(Some(Bar::Allowlist));
+        }
+        if shaping.denylist.contains(&text) {
+            return Ok(Some(Bar::Denylist));
+        }
+        let tokens = own.map(|own| self.tokens(&own.validator)).transpose()?;
+        let low = tokens.is_some_and(|tokens| tokens < shaping.min_stake.into());
+        Ok(low.then_some(Bar::MinStake))
+    }
+
+    fn tokens(&self, validator: &Validator) -> Result<u128, Failure> {
+        let refuse = |_| self.refuse("a validator's tokens are no amount below 2^128");
+        validator.tokens.parse().map_err(refuse)
+    }
+
+    /// The set, with who of it makes the provider's blocks.
+    ///
+    /// The provider's order among equal tokens is not that of the tokens: of those that are equal
+    /// at the limit all are taken for active.
+    fn snapshot_validators(
+        &self,
+        context: &Context<'_>,
+        prefixes: &Prefixes,
+    ) -> Result<Vec<ConsumerValidator>, Failure> {
+        let mut set = self.validators(prefixes)?;
+        let Some(bonded) = context.bonded else {
+            return Ok(set);
+        };
+        let tokens = bonded.iter().map(|it| Ok((it, self.tokens(it)?)));
+        let mut tokens = tokens.collect::<Result<Vec<_>, Failure>>()?;
+        tokens.sort_by_key(|(_, tokens)| std::cmp::Reverse(*tokens));
+        let max = context.params.max_provider_consensus_validators;
+        let last = usize::try_from(max).unwrap_or(0).checked_sub(1);
+        let least = last.and_then(|last| tokens.get(last)).map(|(_, it)| *it);
+        let active: BTreeSet<_> = tokens
+            .iter()
+            .take_while(|(_, tokens)| least.is_none_or(|least| *tokens >= least))
+            .map(|(validator, _)| validator.operator_address.as_str())
+            .collect();
+        for validator in &mut set {
+            let operator = validator.operator.to_bech32(&prefixes.operator);
+            validator.active = active.contains(operator.as_str());
+        }
+        Ok(set)
     }
 
     /// The consumer's own punishments; where it has none, the provider's apply.
@@ -206,6 +295,8 @@ impl Records {
                 consumer_key,
                 power: u64::try_from(validator.consumer_power)
                     .map_err(|_| self.refuse("a validator has negative power"))?,
+                // Which are not matters only where the consumer allows inactive ones.
+                active: true,
                 published: Published::read(&details, &moniker, &chain_id),
                 moniker,
             });
@@ -227,6 +318,19 @@ impl Records {
             "consumer {} at height {}: {reason}",
             self.consumer_id, self.height
         ))
+    }
+}
+
+/// How our validator stands.
+fn standing(own: &Own) -> Standing {
+    Standing {
+        bond: match own.validator.status {
+            Validator::BONDED => Bond::Bonded,
+            Validator::UNBONDING => Bond::Unbonding,
+            _ => Bond::Unbonded,
+        },
+        jailed: own.validator.jailed,
+        tombstoned: own.tombstoned,
     }
 }
 

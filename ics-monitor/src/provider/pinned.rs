@@ -7,8 +7,9 @@ use ics_core::phase::Phase;
 use ics_core::time::{Height, UnixTime};
 use prost::Message;
 
-use super::ask::{ask, ask_required, excerpt};
+use super::ask::{ask, excerpt};
 use super::observe::Records;
+use super::shared::{Asked, AtHeight};
 use super::store;
 use crate::rpc::Rpc;
 use crate::wire::query::{
@@ -18,11 +19,7 @@ use crate::wire::query::{
     QueryConsumerGenesisResponse, QueryConsumerValidatorsRequest, QueryConsumerValidatorsResponse,
     SERVICE,
 };
-use crate::wire::sdk::{QuerySlashingParamsRequest, QuerySlashingParamsResponse};
-use crate::wire::{Decoded, decode, decode_known};
-
-/// The path of the provider's slashing parameters.
-const SLASHING_PARAMS: &str = "/cosmos.slashing.v1beta1.Query/Params";
+use crate::wire::{Decoded, decode};
 
 /// The queries about one consumer at one height.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +27,7 @@ pub(super) struct Pinned<'a> {
     pub(super) rpc: &'a Rpc,
     pub(super) id: ConsumerId,
     pub(super) height: Height,
+    pub(super) shared: &'a AtHeight,
 }
 
 /// A message, and whether it held fields that this program does not know.
@@ -46,13 +44,17 @@ impl Pinned<'_> {
         };
         let (chain, newer) = Decoded::<QueryConsumerChainResponse>::into_parts(chain);
         let phase = self.phase(&chain)?;
+        let asked = Asked {
+            rpc: self.rpc,
+            height: self.height,
+        };
         let removal_time = async { Ok(self.removal_time(phase).await) };
         let (validators, assigned, opted_in, genesis, slashing, removal_time) = try_join!(
             self.validators(phase),
             self.assigned(phase),
             self.opted_in(phase),
             self.genesis(phase),
-            self.slashing(),
+            self.shared.slashing(asked),
             removal_time,
         )?;
         Ok(Some(Records {
@@ -65,7 +67,7 @@ impl Pinned<'_> {
             assigned: assigned.0.pair_val_con_addr,
             opted_in: opted_in.0.validators_provider_addresses,
             genesis: genesis.0.genesis_state,
-            slashing: slashing.params.unwrap_or_default(),
+            slashing: slashing.clone(),
             removal_time,
         }))
     }
@@ -181,11 +183,5 @@ impl Pinned<'_> {
             consumer_id: self.id.to_string(),
         };
         self.part("QueryConsumerGenesis", &request).await
-    }
-
-    async fn slashing(&self) -> Result<QuerySlashingParamsResponse, Failure> {
-        let request = QuerySlashingParamsRequest {};
-        let bytes = ask_required(self.rpc, SLASHING_PARAMS, &request, Some(self.height)).await?;
-        decode_known(SLASHING_PARAMS, &bytes)
     }
 }

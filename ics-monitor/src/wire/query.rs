@@ -267,9 +267,16 @@ pub struct QueryParamsResponse {
 }
 
 /// `Params` of the provider module, in part.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Params {
+    /// The share of a consumer's unbonding period for which its headers are trusted, as a decimal
+    /// text.
+    #[prost(string, tag = "2")]
+    pub trusting_period_fraction: String,
     /// Blocks in an epoch.
     #[prost(int64, tag = "10")]
     pub blocks_per_epoch: i64,
+    /// How many validators, those with the most power, make the provider's blocks.
+    #[prost(int64, tag = "12")]
+    pub max_provider_consensus_validators: i64,
 }

@@ -56,6 +56,9 @@ pub struct Validator {
 }
 
 impl Validator {
+    /// The number of the unbonding status in an answer.
+    pub const UNBONDING: i32 = 2;
+
     /// The name of the bonded status in a request.
     pub const BONDED_NAME: &str = "BOND_STATUS_BONDED";
 
@@ -110,6 +113,30 @@ pub struct QueryValidatorsResponse {
     /// Where the next page starts.
     #[prost(message, optional, tag = "2")]
     pub pagination: Option<PageResponse>,
+}
+
+/// `cosmos.slashing.v1beta1.QuerySigningInfoRequest`.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct QuerySigningInfoRequest {
+    /// A consensus address on the provider.
+    #[prost(string, tag = "1")]
+    pub cons_address: String,
+}
+
+/// `cosmos.slashing.v1beta1.QuerySigningInfoResponse`.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct QuerySigningInfoResponse {
+    /// What is known of the validator; nothing of one that was never bonded.
+    #[prost(message, optional, tag = "1")]
+    pub val_signing_info: Option<ValidatorSigningInfo>,
+}
+
+/// `cosmos.slashing.v1beta1.ValidatorSigningInfo`, in part.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct ValidatorSigningInfo {
+    /// Whether it signed twice and can never be unjailed.
+    #[prost(bool, tag = "5")]
+    pub tombstoned: bool,
 }
 
 /// `cosmos.slashing.v1beta1.QueryParamsRequest`.

@@ -8,3 +8,4 @@ mod feed;
 mod node;
 mod provider;
 mod records;
+mod standing;

@@ -15,10 +15,11 @@ use ics_core::time::{Height, UnixTime};
 use ics_fixtures::{recorded, recorded_json, recorded_names};
 use ics_monitor::provider::Provider;
 use ics_monitor::wire::base::{Description, Duration as WireDuration, PageResponse};
-use ics_monitor::wire::query::QueryConsumerChainsResponse;
+use ics_monitor::wire::query::{Params, QueryConsumerChainsResponse, QueryParamsResponse};
 use ics_monitor::wire::sdk::{
-    Any, Ed25519PubKey, Pair, Pairs, QuerySlashingParamsResponse, QueryValidatorResponse,
-    QueryValidatorsRequest, QueryValidatorsResponse, SlashingParams, Validator,
+    Any, Ed25519PubKey, Pair, Pairs, QuerySigningInfoRequest, QuerySigningInfoResponse,
+    QuerySlashingParamsResponse, QueryValidatorResponse, QueryValidatorsRequest,
+    QueryValidatorsResponse, SlashingParams, Validator, ValidatorSigningInfo,
 };
 use prost::Message;
 use serde_json::{Value, json};
@@ -42,12 +43,12 @@ const STEPS: [(&str, u64); 12] = [
 ];
 
 /// The height at which everything is asked.
-const AT: Height = Height(500);
+pub(crate) const AT: Height = Height(500);
 
 /// When the stopped consumer is to be deleted, in Go's `MarshalBinary`: 1,000 s after 1970.
 const REMOVAL: &str = "010000000e7791fae80000000effff";
 
-fn value(bytes: &[u8], height: &Value) -> Answer {
+pub(crate) fn value(bytes: &[u8], height: &Value) -> Answer {
     let value = (!bytes.is_empty()).then(|| BASE64.encode(bytes));
     Ok(
         json!({"response": {"code": 0, "log": "", "info": "", "index": "0", "key": null,
@@ -105,6 +106,40 @@ fn slashing() -> Vec<u8> {
     .encode_to_vec()
 }
 
+/// The provider module's parameters of the recording.
+fn module_params() -> Vec<u8> {
+    let json = &recorded_json("rest/generic.provider_params.200.json")["params"];
+    let number = |name: &str| json[name].as_str().and_then(|text| text.parse().ok());
+    let params = Params {
+        trusting_period_fraction: json["trusting_period_fraction"]
+            .as_str()
+            .map(Into::into)
+            .expect("text"),
+        blocks_per_epoch: number("blocks_per_epoch").expect("a number"),
+        max_provider_consensus_validators: number("max_provider_consensus_validators")
+            .expect("a number"),
+    };
+    QueryParamsResponse {
+        params: Some(params),
+    }
+    .encode_to_vec()
+}
+
+/// What the recording says of the signing of one validator.
+fn signing(request: &[u8]) -> Option<Vec<u8>> {
+    let asked = QuerySigningInfoRequest::decode(request).expect("a request");
+    let json = recorded_json("rest/generic.slashing_signing_infos.200.json");
+    let infos = json["info"].as_array().expect("a list");
+    let info = infos
+        .iter()
+        .find(|it| it["address"] == asked.cons_address)?;
+    let info = ValidatorSigningInfo {
+        tombstoned: info["tombstoned"].as_bool()?,
+    };
+    let val_signing_info = Some(info);
+    Some(QuerySigningInfoResponse { val_signing_info }.encode_to_vec())
+}
+
 /// One page a validator, so that there are several.
 fn validators_page(request: &[u8]) -> Vec<u8> {
     let request = QueryValidatorsRequest::decode(request).expect("a request");
@@ -143,7 +178,7 @@ async fn node(step: &'static str) -> Node {
     .await
 }
 
-fn query(step: &str, params: &Value) -> Answer {
+pub(crate) fn query(step: &str, params: &Value) -> Answer {
     let path = params["path"].as_str().expect("a path");
     let data = hex::decode(params["data"].as_str().unwrap_or_default()).expect("hex");
     let height = match &params["height"] {
@@ -165,6 +200,10 @@ fn query(step: &str, params: &Value) -> Answer {
         "/store/provider/subspace" => refusal(6, "store queries are off", &height),
         "/store/provider/key" => value(&hex::decode(REMOVAL).expect("hex"), &height),
         "/cosmos.slashing.v1beta1.Query/Params" => value(&slashing(), &height),
+        "/cosmos.slashing.v1beta1.Query/SigningInfo" => match signing(&data) {
+            Some(bytes) => value(&bytes, &height),
+            None => refusal(22, "SigningInfo not found", &height),
+        },
         "/cosmos.staking.v1beta1.Query/Validator" => {
             let validator = staking().into_iter().find(|v| {
                 let needle = v.operator_address.as_bytes();
@@ -186,6 +225,7 @@ fn query(step: &str, params: &Value) -> Answer {
                 refusal(18, unknown["log"].as_str().expect("text"), &height)
             }
             "QueryConsumerChain" => file("consumer_chain"),
+            "QueryParams" => value(&module_params(), &height),
             "QueryConsumerChains" => file("consumer_chains"),
             "QueryConsumerValidators" => file("consumer_validators"),
             "QueryConsumerChainOptedInValidators" => file("opted_in_validators"),
@@ -197,7 +237,7 @@ fn query(step: &str, params: &Value) -> Answer {
 }
 
 /// One of the recording's validators, by its name.
-fn local(moniker: &str) -> LocalValidator {
+pub(crate) fn local(moniker: &str) -> LocalValidator {
     let all = staking();
     let named = |v: &&Validator| {
         let description = v.description.clone().unwrap_or_default();
@@ -212,7 +252,7 @@ fn local(moniker: &str) -> LocalValidator {
     }
 }
 
-async fn snapshot(step: &'static str, id: u64, moniker: &str) -> Snapshot {
+pub(crate) async fn snapshot(step: &'static str, id: u64, moniker: &str) -> Snapshot {
     let node = node(step).await;
     let provider = Provider::new(node.rpc());
     let local = local(moniker);

@@ -12,7 +12,8 @@ use ics_core::peers::{NodeId, Published};
 use ics_core::phase::Phase;
 use ics_core::select::Candidate;
 use ics_core::snapshot::{
-    ConsumerValidator, Decimal, Infraction, InitialHeight, LocalValidator, Punishment, Snapshot,
+    Bar, Bond, ConsumerValidator, Decimal, Infraction, InitialHeight, LocalValidator, Punishment,
+    Snapshot, Standing,
 };
 use ics_core::time::{Height, UnixTime};
 
@@ -47,6 +48,11 @@ pub(crate) struct Record {
     pub(crate) downtime_slash: Decimal,
     pub(crate) connection_id: String,
     pub(crate) newer_provider: bool,
+    pub(crate) unbonding: Duration,
+    /// Its denylist.
+    pub(crate) denied: BTreeSet<Index>,
+    /// Validators outside the provider's active set, which it allows.
+    pub(crate) inactive: BTreeSet<Index>,
     pub(crate) opted_in: BTreeSet<Index>,
     pub(crate) assigned: BTreeMap<Index, PublicKey>,
     used: BTreeSet<PublicKey>,
@@ -57,11 +63,21 @@ pub(crate) struct Record {
     relayed: VecDeque<(Height, Vec<PublicKey>)>,
 }
 
+/// What the chain was at one height.
+#[derive(Clone, Debug)]
+struct Moment {
+    height: Height,
+    consumers: Rc<Consumers>,
+    jailed: BTreeSet<Index>,
+}
+
 /// What an owner, another validator or we ourselves ask of the chain; done in the next block.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     Create(ConsumerId, Box<Record>),
     Update(ConsumerId, fn(&mut Record)),
+    /// Jails or unjails a validator.
+    Jail(Index, bool),
     Spawn(ConsumerId, Option<UnixTime>),
     Remove(ConsumerId),
     OptIn(ConsumerId, Index),
@@ -76,10 +92,12 @@ pub(crate) struct Chain {
     /// Shared with the history, which differs from block to block in few of them.
     pub(crate) consumers: Consumers,
     pub(crate) tokens: Vec<u128>,
+    /// Who is jailed: out of the bonded set at once.
+    pub(crate) jailed: BTreeSet<Index>,
     asked: Vec<Ask>,
     /// What became of our transactions: the block, or the refusal.
     pub(crate) results: BTreeMap<u64, Result<Height, String>>,
-    history: VecDeque<(Height, Rc<Consumers>)>,
+    history: VecDeque<Moment>,
     /// How long a stopped consumer stays.
     pub(crate) unbonding: Duration,
     /// Our transactions succeed and change nothing.
@@ -119,6 +137,9 @@ impl Record {
             downtime_slash: Decimal::default(),
             connection_id: String::new(),
             newer_provider: false,
+            unbonding: Duration::from_secs(1_728_000),
+            denied: BTreeSet::new(),
+            inactive: BTreeSet::new(),
             opted_in: BTreeSet::from([1]),
             assigned: BTreeMap::new(),
             used: BTreeSet::new(),
@@ -139,11 +160,22 @@ impl Record {
         assigned.unwrap_or_else(|| provider_key(index))
     }
 
-    /// The set that would launch or validate now. Top N takes everyone.
-    fn next_set(&self, count: usize) -> Vec<(Index, PublicKey)> {
-        let takes = |index: &Index| self.top_n > 0 || self.opted_in.contains(index);
+    /// The set that would launch or validate now, of those that are bonded. Top N takes everyone.
+    fn next_set(&self, count: usize, jailed: &BTreeSet<Index>) -> Vec<(Index, PublicKey)> {
+        let takes = |index: &Index| {
+            let kept_out = jailed.contains(index) || self.denied.contains(index);
+            !kept_out && (self.top_n > 0 || self.opted_in.contains(index))
+        };
         let members = (0..count).filter(takes);
         members.map(|index| (index, self.key(index))).collect()
+    }
+
+    /// Whether the provider can make a client of it, if it has to.
+    fn client_is_valid(&self) -> bool {
+        let chain_id = ChainId::new(self.chain_id.clone()).expect("a chain id");
+        let trusted = self.unbonding.as_nanos() * 66 / 100;
+        let client = chain_id.revision() == 1 && trusted > 0;
+        client || !self.connection_id.is_empty()
     }
 
     fn keys(&self) -> Vec<PublicKey> {
@@ -163,6 +195,7 @@ impl Chain {
             time,
             consumers: BTreeMap::new(),
             tokens: vec![40, 30, 30],
+            jailed: BTreeSet::new(),
             asked: Vec::new(),
             results: BTreeMap::new(),
             history: VecDeque::new(),
@@ -200,8 +233,11 @@ impl Chain {
                 }
             }
         }
-        self.history
-            .push_back((self.height, self.consumers.clone().into()));
+        self.history.push_back(Moment {
+            height: self.height,
+            consumers: self.consumers.clone().into(),
+            jailed: self.jailed.clone(),
+        });
         if self.history.len() > KEPT {
             self.history.pop_front();
         }
@@ -219,11 +255,13 @@ impl Chain {
         let mut events = Vec::new();
         for (_, id) in due.into_iter().take(PER_BLOCK) {
             let (count, height) = (self.tokens.len(), self.height);
+            let jailed = self.jailed.clone();
             let Some(record) = self.record_mut(id) else {
                 continue;
             };
-            let set = record.next_set(count);
-            if set.is_empty() {
+            let set = record.next_set(count, &jailed);
+            let active = |(index, _): &(Index, PublicKey)| !record.inactive.contains(index);
+            if !set.iter().any(active) || !record.client_is_valid() {
                 record.phase = Phase::Registered;
                 record.spawn = None;
                 continue;
@@ -261,7 +299,7 @@ impl Chain {
             if record.top_n > 0 {
                 record.opted_in.extend(0..count);
             }
-            let set = record.next_set(count);
+            let set = record.next_set(count, &self.jailed);
             if set != record.set {
                 record.set = set;
                 let keys = record.keys();
@@ -281,6 +319,14 @@ impl Chain {
             Ask::Update(id, change) => {
                 change(self.record_mut(id)?);
                 Some(Event::Touched(id))
+            }
+            Ask::Jail(index, jailed) => {
+                if jailed {
+                    self.jailed.insert(index);
+                } else {
+                    self.jailed.remove(&index);
+                }
+                None
             }
             Ask::Spawn(id, spawn) => {
                 let record = self.record_mut(id)?;
@@ -390,9 +436,12 @@ impl Chain {
 
     /// The record at a height; an error where the node does not have that height.
     pub(crate) fn record(&self, id: ConsumerId, height: Height) -> Result<Option<&Record>, String> {
-        let kept = self.history.iter().find(|(at, _)| *at == height);
-        let (_, consumers) = kept.ok_or_else(|| format!("height {height} is not ready"))?;
-        Ok(consumers.get(&id).map(Rc::as_ref))
+        Ok(self.moment(height)?.consumers.get(&id).map(Rc::as_ref))
+    }
+
+    fn moment(&self, height: Height) -> Result<&Moment, String> {
+        let kept = self.history.iter().find(|moment| moment.height == height);
+        kept.ok_or_else(|| format!("height {height} is not ready"))
     }
 
     /// What a reading of the record at this height shows.
@@ -402,14 +451,26 @@ impl Chain {
         height: Height,
     ) -> Result<Option<Snapshot>, String> {
         let count = self.tokens.len();
-        let record = self.record(id, height)?;
-        Ok(record.map(|record| snapshot(id, record, height, count)))
+        let moment = self.moment(height)?;
+        let record = moment.consumers.get(&id);
+        Ok(record.map(|record| snapshot(id, record, moment, count)))
     }
 }
 
-fn snapshot(id: ConsumerId, record: &Record, height: Height, count: usize) -> Snapshot {
+fn snapshot(id: ConsumerId, record: &Record, moment: &Moment, count: usize) -> Snapshot {
+    let height = moment.height;
+    let jailed = moment.jailed.contains(&0);
+    let standing = Standing {
+        bond: if jailed {
+            Bond::Unbonding
+        } else {
+            Bond::Bonded
+        },
+        jailed,
+        tombstoned: false,
+    };
     let set = match record.phase {
-        Phase::Registered | Phase::Initialized => record.next_set(count),
+        Phase::Registered | Phase::Initialized => record.next_set(count, &moment.jailed),
         Phase::Launched => record.set.clone(),
         Phase::Stopped | Phase::Deleted => Vec::new(),
     };
@@ -419,6 +480,7 @@ fn snapshot(id: ConsumerId, record: &Record, height: Height, count: usize) -> Sn
         operator: operator(index),
         consumer_key: key,
         power: 1,
+        active: !record.inactive.contains(&index),
         moniker: format!("validator {index}"),
         published: Published::read(
             &format!("p2p={:040}@node{index}.example", index),
@@ -444,6 +506,8 @@ fn snapshot(id: ConsumerId, record: &Record, height: Height, count: usize) -> Sn
         },
         genesis_hash: vec![7; 32],
         binary_hash: Vec::new(),
+        unbonding_period: record.unbonding,
+        trusting_period_fraction: Decimal::parse("0.66").expect("a decimal"),
         connection_id: record.connection_id.clone(),
         top_n: record.top_n,
         infraction: Infraction {
@@ -456,6 +520,8 @@ fn snapshot(id: ConsumerId, record: &Record, height: Height, count: usize) -> Sn
         },
         launched_at: record.launched,
         removal_time: record.removal,
+        standing: Some(standing),
+        barred: record.denied.contains(&0).then_some(Bar::Denylist),
         opted_in: record.opted_in.contains(&0),
         assigned_key: record.assigned.get(&0).copied(),
         validators: validators.collect(),
