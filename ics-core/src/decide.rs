@@ -17,7 +17,7 @@ use crate::index::Index;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::phase::Phase;
-use crate::policy::{Policy, Run};
+use crate::policy::{KeySource, Policy, Run};
 use crate::ports::Offset;
 use crate::schedule;
 use crate::snapshot::{LocalValidator, Snapshot};
@@ -312,6 +312,10 @@ impl Case<'_> {
 
     /// Wants a fresh key made and assigned. One key must never sign on two chains.
     fn assign_fresh_key(&self, plan: Plan) -> Plan {
+        let run = self.world.policy.run_for(self.snapshot);
+        if run.is_some_and(|run| run.key != KeySource::Fresh) {
+            return plan.alarm(prelaunch::other_key());
+        }
         let text = "our provider key stands for this consumer: a fresh key is being assigned";
         let text = self.with_failure(text.into(), &[Kind::Key, Kind::Send]);
         let plan = plan.alarm(Alarm::warning(text));

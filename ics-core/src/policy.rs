@@ -141,6 +141,9 @@ pub struct Run {
 }
 
 /// Where the consensus key of a consumer comes from.
+///
+/// Only a fresh key is used so far; where a rule asks for another, no key is made or assigned and
+/// nothing opted in to, and a critical alarm says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeySource {

@@ -4,9 +4,17 @@ use super::{Case, Plan};
 use crate::action::Tx;
 use crate::consumer::{Kind, Want};
 use crate::phase::Phase;
-use crate::policy::{Caps, Decision, OptInFrom, Run};
+use crate::policy::{Caps, Decision, KeySource, OptInFrom, Run};
 use crate::predict;
 use crate::status::{Alarm, Stage};
+
+/// A key that is not fresh must not be replaced by one that is.
+pub(super) fn other_key() -> Alarm {
+    Alarm::critical(
+        "its rule asks for a key that is not fresh, which cannot be used yet: nothing is opted in \
+         to and no key assigned; set run.key to fresh",
+    )
+}
 
 impl Case<'_> {
     pub(super) fn prelaunch(&self) -> Plan {
@@ -89,6 +97,9 @@ impl Case<'_> {
         let Some(run) = self.world.policy.run_for(self.snapshot) else {
             return Plan::new(Stage::Watching, why).alarm(self.nothing_to_run());
         };
+        if run.key != KeySource::Fresh {
+            return Plan::new(Stage::Watching, why).alarm(other_key());
+        }
         if self.snapshot.phase != Phase::Registered
             && let Some(plan) = self.not_ready(&run, &why)
         {
