@@ -18,7 +18,7 @@
 //! ```
 //! use std::collections::{BTreeMap, VecDeque};
 //! use ics_core::action::{Action, Input, OpId, Outcome, Query};
-//! # use ics_core::{key::{Address, PublicKey}, machine::Machine, node::NodeSettings};
+//! # use ics_core::{key::{Address, PublicKey}, machine::Machine, node::{Moniker, NodeSettings}};
 //! # use ics_core::{peers::NodeId, policy::Policy, snapshot::LocalValidator};
 //! # use ics_core::time::{Height, UnixTime};
 //! # let local = LocalValidator {
@@ -26,8 +26,7 @@
 //! #     provider_key: PublicKey::new([2; 32]),
 //! #     node_id: NodeId::new([3; 20]),
 //! # };
-//! # let policy = Policy::new(NodeSettings { moniker: "a".into(), private_peers: false,
-//! #     timeout_commit_ms: None, min_gas_prices: None });
+//! # let policy = Policy::new(NodeSettings::named(Moniker::new("a").expect("a name")));
 //! let mut now = UnixTime::new(1_800_000_000, 0);
 //! let mut machine = Machine::new(local, policy);
 //! let mut inputs = VecDeque::from([Input::Resync { height: Height(7), time: now }]);

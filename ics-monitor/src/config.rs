@@ -3,6 +3,7 @@
 //! [`File`] is what the operator writes, [`Config`] what the program needs. Reading checks
 //! everything that can be checked without a network.
 
+mod node;
 mod policy;
 mod rules;
 mod schedule;
@@ -13,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ics_core::failure::Failure;
-use ics_core::node::NodeSettings;
 use ics_core::policy::{Policy, PolicyError};
 use ics_core::snapshot::Decimal;
 use serde::{Deserialize, Deserializer};
 
 use crate::tx::FeeSettings;
 
+pub use node::NodeFile;
 pub use policy::{OptInFile, PolicyFile};
 pub use rules::RuleFile;
 pub use schedule::ScheduleFile;
@@ -102,21 +103,6 @@ pub struct TxFile {
     pub gas_adjustment: Option<String>,
     /// The most that one transaction may cost, in the denomination of the gas price.
     pub max_fee: Option<u64>,
-}
-
-/// `[node]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NodeFile {
-    /// The name towards peers; the instance's unless set.
-    pub moniker: Option<String>,
-    /// Whether peers at private addresses, and several at one address, are accepted.
-    pub private_peers: bool,
-    /// Such as `700ms`; the program's default unless set.
-    #[serde(deserialize_with = "duration")]
-    pub timeout_commit: Option<Duration>,
-    /// Such as `0.01ucon`; the program's default unless set.
-    pub min_gas_prices: Option<String>,
 }
 
 /// `[docker]`.
@@ -326,22 +312,14 @@ impl File {
     }
 
     fn policy(&self, instance: &str, prefix: &str) -> Result<Policy, ConfigError> {
-        let node = &self.node;
-        let timeout = node
-            .timeout_commit
-            .map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
+        let node = self.node.complete(instance, self.docker.publish_address)?;
         let policy = Policy {
             share: self.policy.share()?,
             opt_in: self.policy.opt_in()?,
             caps: self.policy.caps()?,
             rules: rules::complete(&self.rules, prefix)?,
             schedule: self.schedule.complete(),
-            ..Policy::new(NodeSettings {
-                moniker: node.moniker.clone().unwrap_or_else(|| instance.to_owned()),
-                private_peers: node.private_peers,
-                timeout_commit_ms: timeout,
-                min_gas_prices: node.min_gas_prices.clone(),
-            })
+            ..Policy::new(node)
         };
         policy.check().map_err(|error| {
             ConfigError::new(match error {

@@ -6,7 +6,7 @@ use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use ics_core::deploy::{Deployer as _, NodeState, NodeStatus};
 
-use crate::world::{CONSUMER, IMAGE, World, eventually, run};
+use crate::world::{CONSUMER, IMAGE, World, eventually, moniker, run};
 use crate::{key_path, signs};
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_changed_spec_replaces_the_container_and_never_two_run() {
         .await
         .expect("a volume");
     let mut changed = spec.clone();
-    changed.settings.moniker = "other".into();
+    changed.settings.moniker = moniker("other");
     let watch = async {
         while world.running().await < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -184,7 +184,7 @@ async fn a_renamed_container_is_still_the_only_one() {
         .rename_container(&world.name(), options)
         .await
         .expect("renamed");
-    spec.settings.moniker = "other".into();
+    spec.settings.moniker = moniker("other");
     world.deployer.apply(&spec).await.expect("applied");
     assert_eq!(world.running().await, 1);
     assert_eq!(world.deployer.list().await.expect("a list").len(), 1);

@@ -21,7 +21,7 @@ use ics_core::failure::Failure;
 use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::{PublicKey, SecretKey};
 use ics_core::keystore::{KeyRef, KeyStore, StorageId, StoredKey};
-use ics_core::node::{NodeSettings, NodeSpec, Program, Resources, Signer};
+use ics_core::node::{Moniker, NodeSettings, NodeSpec, Program, Resources, Signer};
 use ics_core::peers::{Host, NodeId, Peer};
 use ics_core::ports::Ports;
 use ics_deploy_docker::{DockerDeployer, DockerSettings, Instance};
@@ -149,10 +149,8 @@ impl World {
             genesis: self.artifacts.reference(),
             ports: free_ports(),
             settings: NodeSettings {
-                moniker: "test".into(),
                 private_peers: true,
-                timeout_commit_ms: None,
-                min_gas_prices: None,
+                ..NodeSettings::named(moniker("test"))
             },
             signer: Signer::Key(key),
             persistent_peers: Vec::new(),
@@ -279,6 +277,10 @@ pub(crate) fn free_ports() -> Ports {
         grpc_web,
         rest,
     }
+}
+
+pub(crate) fn moniker(text: &str) -> Moniker {
+    Moniker::new(text).expect("a name")
 }
 
 pub(crate) fn peer(host: &str) -> Peer {

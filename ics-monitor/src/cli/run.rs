@@ -124,6 +124,9 @@ fn greet(
         publish = %format!("p2p={node_id}@{publish_address}"),
         "starts"
     );
+    if config.policy.node.min_gas_prices.is_free() {
+        tracing::warn!("no node.min_gas_prices: our nodes accept transactions that do not pay");
+    }
     if config.policy.rules.is_empty() {
         tracing::warn!("no rules: nothing is allowed, so nothing will be opted in to");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ics_core::genesis;
-use ics_core::node::{NodeSettings, Program, Resources};
+use ics_core::node::{Moniker, NodeSettings, Program, Resources};
 use ics_core::policy::{
     Bounds, GenesisSource, KeySource, Match, OptInFrom, Override, Policy, Rule, Run, Verdict,
 };
@@ -51,12 +51,7 @@ pub(crate) fn policy() -> Policy {
             rule("mallory", Verdict::Deny),
             rule("alice", Verdict::Allow),
         ],
-        ..Policy::new(NodeSettings {
-            moniker: "ours".into(),
-            private_peers: false,
-            timeout_commit_ms: None,
-            min_gas_prices: None,
-        })
+        ..Policy::new(NodeSettings::named(Moniker::new("ours").expect("a name")))
     }
 }
 
