@@ -49,6 +49,8 @@ fn fits(world: &World, status: &ConsumerStatus, record: &Record) -> bool {
         Phase::Launched if record.counts_on_us() => {
             (runs && status.stage == Stage::Running) || critical
         }
+        // An order that nothing can be run for is told, and the node of before is left as it is.
+        Phase::Launched if critical && status.stage == Stage::Watching => true,
         Phase::Launched => {
             !runs
                 && matches!(
