@@ -196,7 +196,7 @@ fn read_again(
     if world.silent
         && let Some(due) = due.filter(|due| *due <= world.now)
     {
-        let next = read_at + schedule.poll(world.now.since(due));
+        let next = read_at + schedule.poll(read_at.since(due));
         return if next <= world.now {
             plan.want_first(read())
         } else {

@@ -1,12 +1,15 @@
 //! The pure core against a fake world: what it does, told as scenarios, and what always holds.
 #![forbid(unsafe_code)]
 
+mod caps;
 mod ends;
 mod invariants;
 mod life;
 mod predict;
 mod proof;
 mod refusals;
+mod rhythm;
+mod rules;
 mod story;
 mod transitions;
 mod vectors;
