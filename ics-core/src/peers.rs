@@ -1,6 +1,7 @@
 //! Whom a node dials: the peers that the other validators publish.
 
 mod host;
+mod publish;
 mod published;
 
 use std::cmp::Reverse;
@@ -12,6 +13,7 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 pub use self::host::{Host, Reach};
+pub use self::publish::{Entry, TooLong};
 pub use self::published::Published;
 use crate::id::{ChainId, ConsumerId};
 use crate::key::PublicKey;
