@@ -10,15 +10,13 @@ use ics_core::action::{Action, Check, OpId, Outcome, Query, Tx};
 use ics_core::artifact::ArtifactRef;
 use ics_core::deploy::Deployer;
 use ics_core::failure::Failure;
-use ics_core::genesis::{self, Expectation, GenesisError};
-use ics_core::id::ConsumerId;
+use ics_core::genesis::{self, CcvConsumer, CcvError, Expectation, GenesisError, LaunchError};
 use ics_core::keystore::{KeyRef, KeyStore};
 use ics_core::policy::GenesisSource;
 use ics_core::snapshot::LocalValidator;
-use ics_core::time::Height;
 
 use crate::artifacts::FileArtifacts;
-use crate::provider::Provider;
+use crate::provider::{LaunchGenesis, Provider};
 use crate::rpc::Rpc;
 use crate::tx::{Message, Sender};
 use crate::wire::tx::{MsgAssignConsumerKey, MsgOptIn, MsgOptOut, message};
@@ -85,10 +83,12 @@ impl Effects {
                 expect,
                 height,
                 ..
-            } => self
-                .build_genesis(consumer_id, source, expect, height)
-                .await
-                .map(Outcome::Genesis),
+            } => {
+                let provider = &self.backends.provider;
+                let launch = provider.genesis(consumer_id, height).await?;
+                let built = self.build_genesis(launch, source, expect).await;
+                built.map(Outcome::Genesis)
+            }
             Action::CheckReady { check, .. } => self.check(*check).await,
             Action::Delete { consumer_id, .. } => {
                 deployer.delete(consumer_id).await.map(|()| Outcome::Gone)
@@ -249,27 +249,21 @@ impl Effects {
 
     async fn build_genesis(
         &self,
-        consumer_id: ConsumerId,
+        genesis: LaunchGenesis,
         source: GenesisSource,
         expect: Expectation,
-        height: Height,
     ) -> Result<ArtifactRef, Failure> {
-        let launch = self.backends.provider.genesis(consumer_id, height).await?;
-        let ccv = match source.ics_version {
-            None => launch.json,
-            Some(version) => version.transform(launch.json).map_err(Failure::permanent)?,
-        };
-        let ccv = serde_json::to_vec(&ccv).map_err(|e| {
-            Failure::permanent(format!("the launch genesis cannot be written: {e}"))
-        })?;
+        let refuse = |error: CcvError| Failure::permanent(error.to_string());
+        let ccv = CcvConsumer::new(genesis.json, source.ics_version).map_err(refuse)?;
         let artifacts = Arc::clone(&self.backends.artifacts);
         blocking(move || {
             let file = open(&source)?;
             artifacts.create(|out| {
                 let found = genesis::merge(file, &ccv, out).map_err(|e| unmerged(&source, &e))?;
-                expect
-                    .check(&source, &found)
-                    .map_err(|e| wrong(&source, &e))
+                let checked = expect.check(&source, &found);
+                checked.map_err(|e| wrong(&source, &e))?;
+                let checked = genesis.launch.check_file(&found);
+                checked.map_err(|e| wrong(&source, &e))
             })
         })
         .await
@@ -282,7 +276,11 @@ async fn check_file(source: GenesisSource, expect: Expectation) -> Result<(), Fa
         let found = genesis::read(open(&source)?).map_err(|e| wrong(&source, &e))?;
         expect
             .check(&source, &found)
-            .map_err(|e| wrong(&source, &e))
+            .map_err(|e| wrong(&source, &e))?;
+        match found.validators.len() {
+            0 => Ok(()),
+            own => Err(wrong(&source, &LaunchError::Validators(own))),
+        }
     })
     .await
 }

@@ -34,12 +34,9 @@ use self::pages::{next_page, page};
 use self::pinned::Pinned;
 use self::shared::{Asked, Shared};
 use crate::rpc::{NodeInfo, Rpc};
-use crate::wire::query::{
-    QueryConsumerChainsRequest, QueryConsumerChainsResponse, QueryConsumerGenesisRequest,
-    QueryConsumerGenesisResponse, SERVICE,
-};
+use crate::wire::decode_known;
+use crate::wire::query::{QueryConsumerChainsRequest, QueryConsumerChainsResponse, SERVICE};
 use crate::wire::sdk::{Pairs, QueryValidatorRequest, QueryValidatorResponse, Validator};
-use crate::wire::{decode_exact, decode_known};
 
 /// Consumers on one page: each may legally take 170 KB.
 const CONSUMERS_PER_PAGE: u64 = 50;
@@ -236,34 +233,6 @@ impl Provider {
             shared: &shared,
         };
         pinned.records().await
-    }
-
-    /// The stored genesis of a launched consumer.
-    ///
-    /// # Errors
-    /// Transient, if the node cannot be reached, does not have the height yet, or has no genesis
-    /// at it; permanent, if it no longer has the height, or the genesis is not understood to the
-    /// last byte.
-    pub async fn genesis(&self, id: ConsumerId, height: Height) -> Result<LaunchGenesis, Failure> {
-        let path = format!("{SERVICE}/QueryConsumerGenesis");
-        let request = QueryConsumerGenesisRequest {
-            consumer_id: id.to_string(),
-        };
-        let bytes = ask(&self.rpc, &path, &request, Some(height)).await?;
-        let name = format!("launch genesis of consumer {id}");
-        let state = match &bytes {
-            Some(bytes) => {
-                decode_exact::<QueryConsumerGenesisResponse>(&name, bytes)?.genesis_state
-            }
-            None => None,
-        };
-        let Some(state) = state else {
-            return Err(Failure::transient(format!(
-                "{name}: {} has none at height {height}: it is not launched there, or deleted",
-                self.rpc.url()
-            )));
-        };
-        LaunchGenesis::read(id, &state)
     }
 
     /// All bonded validators at a height.

@@ -1,19 +1,14 @@
-//! A JSON reader that copies what it reads and replaces one value on the way.
+//! What of a genesis file is read, and the one value in it that is replaced.
 
 use std::io::{Read, Write};
 
-use sha2::{Digest as _, Sha256};
-
-use super::{GenesisError, PreCcv};
+use super::copy::{Copier, MAX_TOKEN};
+use super::{FirstValidator, GenesisError, PreCcv, excerpt};
 use crate::artifact::Digest;
 use crate::time::UnixTime;
 
-/// Nesting beyond this is no genesis; it bounds the stack.
-const MAX_DEPTH: u32 = 200;
-/// Longer keys, chain ids, heights and times stand in no genesis; it bounds the memory.
-const MAX_CAPTURE: usize = 64 << 10;
-/// Bytes read and written at once.
-const CHUNK: usize = 64 << 10;
+/// A longer list of validators stands in no genesis; it bounds the memory.
+const MAX_VALIDATORS: usize = 4 << 20;
 
 /// Copies `file` to `out` with `app_state.ccvconsumer` replaced by `ccvconsumer`, or inserted.
 pub(super) fn splice(
@@ -31,25 +26,32 @@ pub(super) fn splice(
         }
         "chain_id" => {
             found.once("chain_id")?;
-            found.chain_id = copier.text()?;
+            found.chain_id = copier.key()?;
             Ok(())
+        }
+        "consensus" => {
+            found.once("consensus")?;
+            copier.consensus(&mut found)
         }
         "genesis_time" => {
             found.once("genesis_time")?;
-            let text = copier.text()?;
-            found.genesis_time = UnixTime::from_rfc3339(&text);
-            let shape = || GenesisError::Shape(format!("genesis_time {text:?} is not RFC 3339"));
-            found.genesis_time.map(|_| ()).ok_or_else(shape)
+            let text = copier.key()?;
+            let time = UnixTime::from_rfc3339(&text).ok_or_else(|| {
+                GenesisError::Shape(format!(
+                    "its genesis_time \"{}\" is not RFC 3339",
+                    excerpt(&text)
+                ))
+            })?;
+            // CometBFT puts its own clock in the place of Go's zero time.
+            found.genesis_time = Some(time).filter(|time| *time != UnixTime::GO_ZERO);
+            Ok(())
         }
         "initial_height" => {
             found.once("initial_height")?;
-            // The SDK writes a number, CometBFT a string; both are read by both.
-            let text = copier.scalar()?;
-            let digits = text.trim_matches('"');
-            let shape = || GenesisError::Shape(format!("initial_height {text} is not a height"));
-            found.initial_height = digits.parse().map_err(|_| shape())?;
+            found.initial_height = copier.height()?;
             Ok(())
         }
+        "validators" => copier.validators(&mut found),
         other => {
             refuse_other_case(other)?;
             copier.value(1)
@@ -68,12 +70,13 @@ struct Found {
     chain_id: String,
     initial_height: u64,
     genesis_time: Option<UnixTime>,
+    validators: Vec<FirstValidator>,
 }
 
 impl Found {
     fn once(&mut self, key: &'static str) -> Result<(), GenesisError> {
         if self.seen.contains(&key) {
-            return Err(GenesisError::Shape(format!("{key} stands there twice")));
+            return Err(twice(key));
         }
         self.seen.push(key);
         Ok(())
@@ -82,7 +85,9 @@ impl Found {
     fn into_pre_ccv(self, digest: Digest) -> Result<PreCcv, GenesisError> {
         for key in ["app_state", "chain_id"] {
             if !self.seen.contains(&key) {
-                return Err(GenesisError::Shape(format!("{key} is missing")));
+                return Err(GenesisError::Shape(format!(
+                    "it has no {key}: is it the genesis of a chain?"
+                )));
             }
         }
         Ok(PreCcv {
@@ -90,186 +95,43 @@ impl Found {
             chain_id: self.chain_id,
             initial_height: self.initial_height.max(1),
             genesis_time: self.genesis_time,
+            validators: self.validators,
         })
     }
 }
 
+fn twice(key: &str) -> GenesisError {
+    GenesisError::Shape(format!(
+        "{key} stands there twice, and programs differ in which they take: keep one"
+    ))
+}
+
 /// Go reads these keys whatever their case, so another case would be a second value in disguise.
+///
+/// Its `encoding/json` folds two letters beyond ASCII, too: the long s and the Kelvin sign.
 fn refuse_other_case(key: &str) -> Result<(), GenesisError> {
-    let known = ["app_state", "chain_id", "genesis_time", "initial_height"];
+    let known = [
+        "app_state",
+        "chain_id",
+        "consensus",
+        "genesis_time",
+        "initial_height",
+        "validators",
+    ];
+    let folded = key.replace('\u{17f}', "s").replace('\u{212a}', "k");
     match known
         .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(key))
+        .find(|known| known.eq_ignore_ascii_case(&folded))
     {
         Some(known) => Err(GenesisError::Shape(format!(
-            "key {key:?} must be written {known}"
+            "key \"{}\" is read as {known}: write it so",
+            key.escape_debug()
         ))),
         None => Ok(()),
     }
 }
 
-struct Copier<R, W> {
-    file: R,
-    out: W,
-    hash: Sha256,
-    read: Vec<u8>,
-    /// The next byte of `read` to look at.
-    next: usize,
-    /// The first byte of `read` that has neither been written nor left out.
-    pending: usize,
-    /// Bytes read in earlier chunks.
-    before: u64,
-    /// While false, what is read is left out.
-    copying: bool,
-    /// The bytes of the token being captured.
-    capture: Option<Vec<u8>>,
-}
-
 impl<R: Read, W: Write> Copier<R, W> {
-    fn new(file: R, out: W) -> Self {
-        Self {
-            file,
-            out,
-            hash: Sha256::new(),
-            read: Vec::with_capacity(CHUNK),
-            next: 0,
-            pending: 0,
-            before: 0,
-            copying: true,
-            capture: None,
-        }
-    }
-
-    fn finish(mut self) -> Result<Digest, GenesisError> {
-        if self.peek()?.is_some() {
-            return Err(self.syntax("something follows the end"));
-        }
-        self.settle()?;
-        self.out.flush()?;
-        Ok(Digest::new(self.hash.finalize().into()))
-    }
-
-    fn syntax(&self, what: &'static str) -> GenesisError {
-        GenesisError::Syntax {
-            at: self.before + self.next as u64,
-            what,
-        }
-    }
-
-    /// Writes or leaves out what was read so far.
-    fn settle(&mut self) -> Result<(), GenesisError> {
-        if self.copying {
-            self.out.write_all(&self.read[self.pending..self.next])?;
-        }
-        self.pending = self.next;
-        Ok(())
-    }
-
-    fn set_copying(&mut self, copying: bool) -> Result<(), GenesisError> {
-        self.settle()?;
-        self.copying = copying;
-        Ok(())
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<(), GenesisError> {
-        self.settle()?;
-        Ok(self.out.write_all(bytes)?)
-    }
-
-    fn peek(&mut self) -> Result<Option<u8>, GenesisError> {
-        if self.next == self.read.len() {
-            self.settle()?;
-            self.before += self.read.len() as u64;
-            (self.next, self.pending) = (0, 0);
-            self.read.clear();
-            let mut chunk = (&mut self.file).take(CHUNK as u64);
-            chunk.read_to_end(&mut self.read)?;
-            self.hash.update(&self.read);
-        }
-        Ok(self.read.get(self.next).copied())
-    }
-
-    /// Takes the byte that was peeked.
-    fn take(&mut self) -> Result<(), GenesisError> {
-        self.take_many(1)
-    }
-
-    /// Takes this many bytes, which must have been read.
-    fn take_many(&mut self, count: usize) -> Result<(), GenesisError> {
-        let end = self.next + count;
-        if let Some(capture) = &mut self.capture {
-            if capture.len() + count > MAX_CAPTURE {
-                return Err(self.syntax("a value is too long"));
-            }
-            capture.extend_from_slice(&self.read[self.next..end]);
-        }
-        self.next = end;
-        Ok(())
-    }
-
-    fn need(&mut self) -> Result<u8, GenesisError> {
-        self.peek()?.ok_or_else(|| self.syntax("it ends too early"))
-    }
-
-    fn expect(&mut self, wanted: u8, what: &'static str) -> Result<(), GenesisError> {
-        let byte = self.need()?;
-        if byte != wanted {
-            return Err(self.syntax(what));
-        }
-        self.take()
-    }
-
-    fn space(&mut self) -> Result<(), GenesisError> {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek()? {
-            self.take()?;
-        }
-        Ok(())
-    }
-
-    /// Reads a bracket and items up to the closing bracket, which is left to the caller.
-    fn items(
-        &mut self,
-        close: u8,
-        mut item: impl FnMut(&mut Self) -> Result<(), GenesisError>,
-    ) -> Result<(), GenesisError> {
-        self.take()?;
-        self.space()?;
-        if self.need()? == close {
-            return Ok(());
-        }
-        loop {
-            item(self)?;
-            self.space()?;
-            match self.need()? {
-                b',' => self.take()?,
-                byte if byte == close => return Ok(()),
-                _ => return Err(self.syntax("a comma or a closing bracket is expected")),
-            }
-            self.space()?;
-        }
-    }
-
-    /// Reads an object up to its closing bracket; `member` reads the value of each key.
-    fn object(
-        &mut self,
-        mut member: impl FnMut(&mut Self, &str) -> Result<(), GenesisError>,
-    ) -> Result<(), GenesisError> {
-        if self.need()? != b'{' {
-            return Err(self.syntax("an object is expected"));
-        }
-        self.items(b'}', |copier| {
-            let key = copier.key()?;
-            copier.colon()?;
-            member(copier, &key)
-        })
-    }
-
-    fn colon(&mut self) -> Result<(), GenesisError> {
-        self.space()?;
-        self.expect(b':', "a colon is expected")?;
-        self.space()
-    }
-
     /// Reads `app_state`, with `ccvconsumer` replaced or put at its end.
     fn app_state(&mut self, ccvconsumer: &[u8]) -> Result<(), GenesisError> {
         let (mut replaced, mut empty) = (false, true);
@@ -279,7 +141,7 @@ impl<R: Read, W: Write> Copier<R, W> {
                 return copier.value(2);
             }
             if std::mem::replace(&mut replaced, true) {
-                return Err(GenesisError::Shape("ccvconsumer stands there twice".into()));
+                return Err(twice("ccvconsumer"));
             }
             copier.set_copying(false)?;
             copier.value(2)?;
@@ -297,139 +159,49 @@ impl<R: Read, W: Write> Copier<R, W> {
         self.take()
     }
 
-    fn value(&mut self, depth: u32) -> Result<(), GenesisError> {
-        if depth > MAX_DEPTH {
-            return Err(self.syntax("it is nested too deeply"));
-        }
-        match self.need()? {
-            b'{' => {
-                self.items(b'}', |copier| {
-                    copier.string()?;
-                    copier.colon()?;
-                    copier.value(depth + 1)
-                })?;
-                self.take()
-            }
-            b'[' => {
-                self.items(b']', |copier| copier.value(depth + 1))?;
-                self.take()
-            }
-            b'"' => self.string(),
-            b'-' | b'0'..=b'9' => self.number(),
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
-            _ => Err(self.syntax("a value is expected")),
-        }
-    }
-
-    fn string(&mut self) -> Result<(), GenesisError> {
-        self.expect(b'"', "a string is expected")?;
-        loop {
-            self.need()?;
-            let rest = &self.read[self.next..];
-            let plain = rest
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-            self.take_many(plain.unwrap_or(rest.len()))?;
-            match (plain, self.read.get(self.next)) {
-                (None, _) | (_, None) => {}
-                (_, Some(b'"')) => return self.take(),
-                (_, Some(b'\\')) => {
-                    self.take()?;
-                    self.escape()?;
-                }
-                (_, Some(_)) => return Err(self.syntax("a control character stands in a string")),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), GenesisError> {
-        let byte = self.need()?;
-        self.take()?;
-        match byte {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
-            b'u' => {
-                for _ in 0..4 {
-                    let digit = self.need()?;
-                    if !digit.is_ascii_hexdigit() {
-                        return Err(self.syntax("four hex digits are expected"));
-                    }
-                    self.take()?;
-                }
-                Ok(())
-            }
-            _ => Err(self.syntax("an unknown escape stands in a string")),
-        }
-    }
-
-    fn digits(&mut self) -> Result<(), GenesisError> {
-        let mut any = false;
-        while let Some(b'0'..=b'9') = self.peek()? {
-            self.take()?;
-            any = true;
-        }
-        if any {
-            Ok(())
-        } else {
-            Err(self.syntax("a digit is expected"))
-        }
-    }
-
-    fn number(&mut self) -> Result<(), GenesisError> {
-        if self.need()? == b'-' {
-            self.take()?;
-        }
-        if self.need()? == b'0' {
-            self.take()?;
-        } else {
-            self.digits()?;
-        }
-        if self.peek()? == Some(b'.') {
-            self.take()?;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek()? {
-            self.take()?;
-            if let Some(b'+' | b'-') = self.peek()? {
-                self.take()?;
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn word(&mut self, word: &[u8]) -> Result<(), GenesisError> {
-        word.iter()
-            .try_for_each(|byte| self.expect(*byte, "a value is expected"))
-    }
-
-    /// Reads and decodes a key; one that is too long to be of interest is an error too, since no
-    /// genesis has any.
-    fn key(&mut self) -> Result<String, GenesisError> {
-        let token = self.captured(Self::string)?;
-        serde_json::from_slice(&token).map_err(|_| self.syntax("a key is not text"))
-    }
-
-    fn text(&mut self) -> Result<String, GenesisError> {
-        self.key()
-    }
-
-    /// Reads a string or number and returns its bytes as text.
-    fn scalar(&mut self) -> Result<String, GenesisError> {
-        let token = self.captured(|copier| match copier.need()? {
+    /// Reads a height: the SDK writes a number, CometBFT a text, and each reads both.
+    fn height(&mut self) -> Result<u64, GenesisError> {
+        let token = self.captured(MAX_TOKEN, |copier| match copier.need()? {
             b'"' => copier.string(),
             _ => copier.number(),
         })?;
-        String::from_utf8(token).map_err(|_| self.syntax("a value is not text"))
+        let digits = match token.as_slice() {
+            [b'"', digits @ .., b'"'] => digits,
+            digits => digits,
+        };
+        let plain = digits.iter().all(u8::is_ascii_digit);
+        let number = std::str::from_utf8(digits).ok().filter(|_| plain);
+        let height = number.and_then(|number| number.parse::<i64>().ok());
+        height.map(i64::unsigned_abs).ok_or_else(|| {
+            let token = String::from_utf8_lossy(&token);
+            GenesisError::Shape(format!(
+                "its initial_height {} is not a height",
+                excerpt(&token)
+            ))
+        })
     }
 
-    fn captured(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<(), GenesisError>,
-    ) -> Result<Vec<u8>, GenesisError> {
-        self.capture = Some(Vec::new());
-        read(self)?;
-        Ok(self.capture.take().unwrap_or_default())
+    /// Reads `consensus` for the validators in it.
+    fn consensus(&mut self, found: &mut Found) -> Result<(), GenesisError> {
+        if self.need()? != b'{' {
+            return self.value(1);
+        }
+        self.object(|copier, key| match key {
+            "validators" => copier.validators(found),
+            other => {
+                refuse_other_case(other)?;
+                copier.value(2)
+            }
+        })?;
+        self.take()
+    }
+
+    /// Reads the validators that the file itself gives; the SDK's form of a genesis has them in
+    /// `consensus`, CometBFT's beside it.
+    fn validators(&mut self, found: &mut Found) -> Result<(), GenesisError> {
+        found.once("validators")?;
+        let token = self.captured(MAX_VALIDATORS, |copier| copier.value(2))?;
+        found.validators = FirstValidator::list(&token).map_err(GenesisError::Shape)?;
+        Ok(())
     }
 }

@@ -4,7 +4,9 @@
 mod caps;
 mod ends;
 mod invariants;
+mod launch;
 mod life;
+mod merge;
 mod predict;
 mod proof;
 mod refusals;

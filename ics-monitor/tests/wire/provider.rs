@@ -367,10 +367,12 @@ async fn a_launch_genesis_tells_how_the_consumer_starts() {
         .genesis(ConsumerId::new(0), AT)
         .await
         .expect("a genesis");
-    assert_eq!(genesis.launched_at, Some(Height(44)));
-    assert_eq!(genesis.provider_chain_id.as_deref(), Some("provider-1"));
-    assert_eq!(genesis.trusting_period, Some(Duration::from_millis(26_400)));
-    let powers: Vec<u64> = genesis.initial_set.iter().map(|member| member.1).collect();
+    assert_eq!(genesis.launched_at(), Some(Height(44)));
+    let launch = &genesis.launch;
+    let client = launch.client.as_ref().expect("a client");
+    assert_eq!(client.chain_id, "provider-1");
+    assert_eq!(client.trusting_period, Duration::from_millis(26_400));
+    let powers: Vec<u64> = launch.first_set.iter().map(|member| member.power).collect();
     assert_eq!(powers, [500, 300]);
     let cli = recorded_json("cli/A3-launched.consumer-genesis.json");
     assert_eq!(genesis.json, cli);
