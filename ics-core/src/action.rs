@@ -12,7 +12,7 @@ use crate::artifact::ArtifactRef;
 use crate::deploy::NodeStatus;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::genesis::Expectation;
+use crate::genesis::{Expectation, OurKeys, Standing, Trust};
 use crate::id::ConsumerId;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
@@ -82,7 +82,14 @@ pub enum Outcome {
     /// It did not succeed.
     Failed(Failure),
     /// Of [`Action::BuildGenesis`].
-    Genesis(ArtifactRef),
+    Genesis {
+        /// The merged file.
+        artifact: ArtifactRef,
+        /// How far its launch genesis is known to be the provider's.
+        trust: Trust,
+        /// How we stand in it.
+        standing: Standing,
+    },
     /// Of [`Action::Broadcast`]: the transaction succeeded in this block.
     Included(Height),
     /// Of [`Action::PrepareKey`]: this key is durable.
@@ -131,6 +138,8 @@ pub enum Action {
         expect: Expectation,
         /// At which height to read the launch genesis.
         height: Height,
+        /// Our keys, to be looked for in it.
+        keys: OurKeys,
     },
     /// Check all that an opt-in depends on.
     CheckReady {

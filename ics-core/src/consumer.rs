@@ -6,7 +6,7 @@ use crate::action::{Check, Level, OpId, Tx};
 use crate::artifact::ArtifactRef;
 use crate::deploy::NodeStatus;
 use crate::failure::Failure;
-use crate::genesis::Expectation;
+use crate::genesis::{Expectation, OurKeys, Trust};
 use crate::id::ConsumerId;
 use crate::index::Entry;
 use crate::key::PublicKey;
@@ -101,6 +101,7 @@ pub(crate) struct Built {
     pub(crate) source: GenesisSource,
     pub(crate) expect: Expectation,
     pub(crate) artifact: ArtifactRef,
+    pub(crate) trust: Trust,
 }
 
 /// Something that a consumer needs done next.
@@ -112,6 +113,7 @@ pub(crate) enum Want {
         source: GenesisSource,
         expect: Expectation,
         height: Height,
+        keys: OurKeys,
     },
     Candidates,
     Check(Box<Check>),
@@ -300,6 +302,7 @@ impl Consumer {
             launched_at: snapshot.and_then(|s| s.launched_at),
             height: snapshot.map(|s| s.height),
             opted_in: snapshot.is_some_and(|s| s.opted_in),
+            genesis: self.genesis.as_ref().map(|built| built.trust.clone()),
             node: self.node.clone(),
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::action::Level;
 use crate::deploy::NodeStatus;
+use crate::genesis::Trust;
 use crate::id::{ChainId, ConsumerId};
 use crate::phase::Phase;
 use crate::predict::Prediction;
@@ -94,6 +95,8 @@ pub struct ConsumerStatus {
     pub height: Option<Height>,
     /// Whether our validator is opted in.
     pub opted_in: bool,
+    /// How far its launch genesis is known to be the provider's, once it was built.
+    pub genesis: Option<Trust>,
     /// Our node.
     pub node: Option<NodeStatus>,
 }

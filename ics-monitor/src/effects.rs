@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use ics_core::action::{Action, Check, OpId, Outcome, Query, Tx};
-use ics_core::artifact::ArtifactRef;
 use ics_core::deploy::Deployer;
 use ics_core::failure::Failure;
-use ics_core::genesis::{self, CcvConsumer, CcvError, Expectation, GenesisError, LaunchError};
+use ics_core::genesis::{
+    self, CcvConsumer, CcvError, Expectation, GenesisError, LaunchError, OurKeys,
+};
 use ics_core::keystore::{KeyRef, KeyStore};
 use ics_core::policy::GenesisSource;
 use ics_core::snapshot::LocalValidator;
@@ -82,12 +83,12 @@ impl Effects {
                 source,
                 expect,
                 height,
+                keys,
                 ..
             } => {
                 let provider = &self.backends.provider;
                 let launch = provider.genesis(consumer_id, height).await?;
-                let built = self.build_genesis(launch, source, expect).await;
-                built.map(Outcome::Genesis)
+                self.build_genesis(launch, source, expect, keys).await
             }
             Action::CheckReady { check, .. } => self.check(*check).await,
             Action::Delete { consumer_id, .. } => {
@@ -252,21 +253,29 @@ impl Effects {
         genesis: LaunchGenesis,
         source: GenesisSource,
         expect: Expectation,
-    ) -> Result<ArtifactRef, Failure> {
+        keys: OurKeys,
+    ) -> Result<Outcome, Failure> {
         let refuse = |error: CcvError| Failure::permanent(error.to_string());
-        let ccv = CcvConsumer::new(genesis.json, source.ics_version).map_err(refuse)?;
+        let ccv = CcvConsumer::new(genesis.json.clone(), source.ics_version).map_err(refuse)?;
         let artifacts = Arc::clone(&self.backends.artifacts);
-        blocking(move || {
+        let launch = genesis.launch.clone();
+        // A large file is merged while the next header, which proves the genesis, is on its way.
+        let merged = blocking(move || {
             let file = open(&source)?;
             artifacts.create(|out| {
                 let found = genesis::merge(file, &ccv, out).map_err(|e| unmerged(&source, &e))?;
                 let checked = expect.check(&source, &found);
                 checked.map_err(|e| wrong(&source, &e))?;
-                let checked = genesis.launch.check_file(&found);
-                checked.map_err(|e| wrong(&source, &e))
+                launch.check_file(&found).map_err(|e| wrong(&source, &e))
             })
+        });
+        let verified = self.backends.provider.verify(&genesis);
+        let (artifact, trust) = futures::try_join!(merged, verified)?;
+        Ok(Outcome::Genesis {
+            artifact,
+            trust,
+            standing: genesis.launch.standing(keys),
         })
-        .await
     }
 }
 

@@ -9,6 +9,7 @@ mod launch;
 mod observe;
 mod pages;
 mod pinned;
+mod proof;
 mod shared;
 mod store;
 

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ics_core::failure::Failure;
+use ics_core::genesis::Header;
 use ics_core::key::PublicKey;
+use ics_core::proof::ProofOp;
 use ics_core::time::{Height, UnixTime};
 use tendermint::{Hash, Time, abci, block};
 use tendermint_rpc::client::CompatMode;
@@ -159,35 +161,86 @@ impl Rpc {
         data: Vec<u8>,
         height: Option<Height>,
     ) -> Result<QueryAnswer, Failure> {
-        let height = match height {
-            Some(height) => Some(comet_height(height)?),
-            None => None,
-        };
+        let (answer, _) = self.query(path, data, height, false).await?;
+        Ok(answer)
+    }
+
+    /// Asks `/abci_query` at a height, with a proof against the next header's application hash;
+    /// without steps where the application gives none.
+    ///
+    /// # Errors
+    /// Transient, if the node cannot be reached. An application's error is an answer.
+    pub async fn abci_query_proved(
+        &self,
+        path: &str,
+        data: Vec<u8>,
+        height: Height,
+    ) -> Result<(QueryAnswer, Vec<ProofOp>), Failure> {
+        self.query(path, data, Some(height), true).await
+    }
+
+    async fn query(
+        &self,
+        path: &str,
+        data: Vec<u8>,
+        height: Option<Height>,
+        prove: bool,
+    ) -> Result<(QueryAnswer, Vec<ProofOp>), Failure> {
+        let height = height.map(comet_height).transpose()?;
         let answer = self
             .http
-            .abci_query(Some(path.to_owned()), data, height, false)
+            .abci_query(Some(path.to_owned()), data, height, prove)
             .await
             .map_err(|e| self.failed(path, &e))?;
-        Ok(QueryAnswer {
+        let steps = answer.proof.map(|proof| proof.ops).unwrap_or_default();
+        let step = |op: tendermint::merkle::proof::ProofOp| ProofOp {
+            kind: op.field_type,
+            key: op.key,
+            data: op.data,
+        };
+        let found = QueryAnswer {
             code: answer.code.value(),
             codespace: answer.codespace,
             log: answer.log,
             value: answer.value,
             height: Height(answer.height.value()),
+        };
+        Ok((found, steps.into_iter().map(step).collect()))
+    }
+
+    /// A block's header, as the node tells it.
+    ///
+    /// # Errors
+    /// Transient, if the node cannot be reached, does not have the block or answers for another.
+    pub async fn header(&self, height: Height) -> Result<Header, Failure> {
+        let answer = self
+            .http
+            .header(comet_height(height)?)
+            .await
+            .map_err(|e| self.failed("header", &e))?;
+        let header = answer.header;
+        let found = Height(header.height.value());
+        if found != height {
+            return Err(Failure::transient(format!(
+                "{}: header: asked at height {height}, answered at {found}",
+                self.url
+            )));
+        }
+        Ok(Header {
+            chain_id: header.chain_id.to_string(),
+            height: found,
+            time: unix_time(header.time),
+            app_hash: header.app_hash.as_bytes().to_vec(),
+            next_validators_hash: header.next_validators_hash.as_bytes().to_vec(),
         })
     }
 
     /// The time in a block's header.
     ///
     /// # Errors
-    /// Transient, if the node cannot be reached or does not have the block.
+    /// As [`Self::header`].
     pub async fn block_time(&self, height: Height) -> Result<UnixTime, Failure> {
-        let answer = self
-            .http
-            .header(comet_height(height)?)
-            .await
-            .map_err(|e| self.failed("header", &e))?;
-        Ok(unix_time(answer.header.time))
+        Ok(self.header(height).await?.time)
     }
 
     /// All events of a block: those of its successful transactions, then the block's own.
@@ -343,6 +396,11 @@ fn tx_result(answer: tx::Response) -> TxResult {
         log: answer.tx_result.log,
         events: answer.tx_result.events.into_iter().map(raw_event).collect(),
     }
+}
+
+/// Whether the node said that it no longer has a block (`rpc/core/env.go` of CometBFT 0.38).
+pub(crate) fn is_gone(failure: &Failure) -> bool {
+    failure.message.contains("lowest height is")
 }
 
 /// Whether the node said that it does not have the transaction, rather than failing.

@@ -5,7 +5,7 @@ use crate::action::Tx;
 use crate::artifact::ArtifactRef;
 use crate::consumer::{Kind, Want};
 use crate::deploy::{NodeSigner, NodeState};
-use crate::genesis::Expectation;
+use crate::genesis::{Expectation, OurKeys};
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::node::{NodeSpec, Signer};
@@ -88,6 +88,10 @@ impl Case<'_> {
                     source: run.genesis.clone(),
                     expect,
                     height: self.snapshot.height,
+                    keys: OurKeys {
+                        assigned: self.snapshot.assigned_key,
+                        provider: self.world.local.provider_key,
+                    },
                 });
         };
         let deployed = self.consumer.node.as_ref().and_then(|node| node.genesis);

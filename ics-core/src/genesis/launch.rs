@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{PreCcv, excerpt};
 use crate::id::ChainId;
@@ -102,12 +102,13 @@ pub enum Standing {
 }
 
 /// How far a launch genesis is known to be the provider's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Trust {
     /// It is proved to lie in the state that this header names; the header is one node's word.
     Proved(Height),
     /// It is one node's word: why there is no proof.
-    Unproved(String),
+    Unverified(String),
 }
 
 impl fmt::Display for Trust {
@@ -118,7 +119,7 @@ impl fmt::Display for Trust {
                 "proved by the application hash of block {header}, whose header is unverified: \
                  one node's word"
             ),
-            Self::Unproved(why) => write!(f, "unverified, one node's word: {why}"),
+            Self::Unverified(why) => write!(f, "unverified, one node's word: {why}"),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::action::{Action, Check, Level, Notice, OpId, Outcome, Tx};
 use crate::consumer::{Built, Consumer, Kind, Readiness, Selected, Want};
 use crate::deploy::{NodeState, NodeStatus};
 use crate::failure::{Failure, FailureKind};
+use crate::genesis::{Standing, Trust};
 use crate::id::ConsumerId;
 use crate::node::NodeSpec;
 use crate::phase::Phase;
@@ -185,11 +186,28 @@ impl Machine {
                 consumer.sent = Some((tx, height));
                 consumer.look_at(height);
             }
-            (Want::BuildGenesis { source, expect, .. }, Outcome::Genesis(artifact)) => {
+            (
+                Want::BuildGenesis { source, expect, .. },
+                Outcome::Genesis {
+                    artifact,
+                    trust,
+                    standing,
+                },
+            ) => {
+                let level = match (&trust, standing) {
+                    (Trust::Unverified(_), _) | (_, Standing::Outdated) => Level::Warning,
+                    (Trust::Proved(_), _) => Level::Info,
+                };
+                actions.push(Action::Notify(Notice {
+                    consumer_id: Some(id),
+                    level,
+                    text: format!("its launch genesis is {trust}; {standing}"),
+                }));
                 self.consumer(id).genesis = Some(Built {
                     source,
                     expect,
                     artifact,
+                    trust,
                 });
             }
             (Want::Apply(spec), Outcome::Applied(node)) => {

@@ -151,12 +151,14 @@ fn action(op: OpId, consumer_id: ConsumerId, created: Option<Height>, want: Want
             source,
             expect,
             height,
+            keys,
         } => Action::BuildGenesis {
             op,
             consumer_id,
             source,
             expect,
             height,
+            keys,
         },
         Want::Candidates => Action::Query {
             op,

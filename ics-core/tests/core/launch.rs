@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
+use ics_core::action::Level;
 use ics_core::genesis::{
     CcvConsumer, CcvError, FirstValidator, Header, IcsVersion, KeyKind, Launch, LaunchError,
-    OurKeys, PreCcv, ProviderClient, Standing, read,
+    OurKeys, PreCcv, ProviderClient, Standing, Trust, read,
 };
 use ics_core::key::PublicKey;
 use ics_core::snapshot::InitialHeight;
 use ics_core::time::{Height, UnixTime};
 use ics_fixtures::{recorded, recorded_json};
 use serde_json::{Value, json};
+
+use crate::world::chain::{Ask, Record};
+use crate::world::setup::policy;
+use crate::world::{World, at, id};
 
 fn recorded_genesis() -> Value {
     recorded_json("cli/A3-launched.consumer-genesis.json")
@@ -376,6 +381,53 @@ fn our_key_is_looked_for_in_the_first_set() {
     assert_eq!(standing(Some(2), 2), Standing::Provider);
     assert_eq!(standing(Some(8), 9), Standing::Absent);
     assert_eq!(standing(None, 9), Standing::Absent);
+}
+
+#[test]
+fn how_far_a_genesis_is_believed_is_said_once_and_stands_in_the_status() {
+    let why = "the node gives no proof";
+    let unverified = Trust::Unverified(why.into());
+    for (trust, standing, level, word) in [
+        (
+            Trust::Proved(Height(9)),
+            Standing::Assigned,
+            Level::Info,
+            "proved by",
+        ),
+        (
+            Trust::Proved(Height(9)),
+            Standing::Outdated,
+            Level::Warning,
+            "our provider key",
+        ),
+        (unverified.clone(), Standing::Assigned, Level::Warning, why),
+        (
+            unverified,
+            Standing::Absent,
+            Level::Warning,
+            "unverified, one node's word",
+        ),
+    ] {
+        let mut world = World::new(policy());
+        (world.trust, world.standing) = (trust.clone(), standing);
+        let record = Record::new("alice-1", "alice").spawning(at(1000));
+        world.ask(Ask::Create(id(0), Box::new(record)));
+        world.run_to(900);
+        assert_eq!(world.status(0).genesis, None);
+        world.run_to(2000);
+        assert_eq!(world.status(0).genesis, Some(trust));
+        let told = world.notices.iter();
+        let told: Vec<_> = told
+            .filter(|notice| notice.text.contains("launch genesis"))
+            .collect();
+        let [notice] = told.as_slice() else {
+            panic!("{told:?}");
+        };
+        assert_eq!(notice.level, level, "{notice:?}");
+        assert!(notice.text.contains(word), "{notice:?}");
+        // The header that a proof rests on is one node's word, too.
+        assert!(notice.text.contains("unverified"), "{notice:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is read from the provider's store directly, because no query tells it cheaply.
 //!
 //! Keys: `x/ccv/provider/types/keys.go` of interchain-security v7, stable since v6; a key with a
-//! consumer id is a prefix byte, the length of the id in 8 bytes, big-endian, and its digits.
+//! consumer id is a prefix byte, mostly the length of the id in 8 bytes, big-endian, and its digits.
 //! A node may refuse these paths, so nothing here decides: it only says where to look and when.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,16 @@ pub(super) const PHASE_PREFIX: u8 = 0x31;
 
 /// `ConsumerIdToRemovalTimeKey`: when a stopped consumer is to be deleted.
 const REMOVAL_TIME_PREFIX: u8 = 0x32;
+
+/// `ConsumerGenesisKey`: the launch genesis; its id has no length before it.
+const GENESIS_PREFIX: u8 = 14;
+
+/// The key of a consumer's launch genesis.
+pub(super) fn genesis_key(id: ConsumerId) -> Vec<u8> {
+    let mut key = vec![GENESIS_PREFIX];
+    key.extend(id.to_string().as_bytes());
+    key
+}
 
 /// The key of a consumer's removal time.
 pub(super) fn removal_time_key(id: ConsumerId) -> Vec<u8> {

@@ -6,6 +6,7 @@
 mod events;
 mod feed;
 mod node;
+mod proof;
 mod provider;
 mod records;
 mod standing;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ics_core::action::{Action, Input, Notice, OpId, Outcome};
 use ics_core::event::Event;
+use ics_core::genesis::{Standing, Trust};
 use ics_core::id::ConsumerId;
 use ics_core::machine::Machine;
 use ics_core::policy::Policy;
@@ -59,6 +60,9 @@ pub(crate) struct World {
     pub(crate) policy: Policy,
     /// What is missing for readiness, by consumer.
     pub(crate) missing: BTreeMap<ConsumerId, String>,
+    /// What becomes known of a launch genesis when it is built.
+    pub(crate) trust: Trust,
+    pub(crate) standing: Standing,
     /// Everything it asked for but queries, without notices.
     pub(crate) done: Vec<Action>,
     pub(crate) notices: Vec<Notice>,
@@ -97,6 +101,8 @@ impl World {
             twin: Machine::new(chain::local(), policy.clone()),
             policy,
             missing: BTreeMap::new(),
+            trust: Trust::Proved(Height(1)),
+            standing: Standing::Assigned,
             done: Vec::new(),
             notices: Vec::new(),
             unheard: BTreeSet::new(),

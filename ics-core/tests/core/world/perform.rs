@@ -92,10 +92,12 @@ impl World {
             } => match self.chain.record(consumer_id, height) {
                 Ok(Some(record)) if record.launched.is_some() => {
                     let text = format!("{source:?} {expect:?} {:?}", record.launched);
-                    Outcome::Genesis(ArtifactRef {
-                        digest: Digest::of(text.as_bytes()),
-                        len: 1,
-                    })
+                    let digest = Digest::of(text.as_bytes());
+                    Outcome::Genesis {
+                        artifact: ArtifactRef { digest, len: 1 },
+                        trust: self.trust.clone(),
+                        standing: self.standing,
+                    }
                 }
                 Ok(_) => Outcome::Failed(Failure::permanent("it has no genesis")),
                 Err(text) => Outcome::Failed(Failure::transient(text)),
