@@ -12,6 +12,7 @@ use ics_core::failure::Failure;
 use ics_core::genesis::{
     self, CcvConsumer, CcvError, Expectation, GenesisError, LaunchError, OurKeys,
 };
+use ics_core::key::Form;
 use ics_core::keystore::{KeyRef, KeyStore};
 use ics_core::policy::GenesisSource;
 use ics_core::snapshot::LocalValidator;
@@ -190,7 +191,7 @@ impl Effects {
         let provider_addr = self.backends.sender.account().operator_text();
         let signer = self.backends.sender.account().address_text();
         let consumer_id = tx.consumer_id().to_string();
-        let json = |key: KeyRef| key.public_key.to_sdk_json();
+        let json = |key: KeyRef| key.public_key.to_form(Form::Sdk);
         // The fields left out are the deprecated chain ids, which the provider refuses if set.
         match tx {
             Tx::AssignKey(key) => message(&MsgAssignConsumerKey {

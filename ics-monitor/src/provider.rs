@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
-use ics_core::key::Address;
+use ics_core::key::{Address, Prefixes};
 use ics_core::phase::Phase;
 use ics_core::select::Candidate;
 use ics_core::snapshot::{LocalValidator, Snapshot};
@@ -50,36 +50,6 @@ const STAKING_VALIDATOR: &str = "/cosmos.staking.v1beta1.Query/Validator";
 
 /// The path of all staking validators.
 const STAKING_VALIDATORS: &str = "/cosmos.staking.v1beta1.Query/Validators";
-
-/// The bech32 prefixes of a provider's addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prefixes {
-    /// Of accounts, such as `cosmos`.
-    pub account: String,
-    /// Of operators, such as `cosmosvaloper`.
-    pub operator: String,
-    /// Of consensus keys, such as `cosmosvalcons`.
-    pub consensus: String,
-}
-
-impl Prefixes {
-    /// The prefixes that the SDK derives from that of accounts.
-    #[must_use]
-    pub fn new(account: &str) -> Self {
-        Self {
-            account: account.to_owned(),
-            operator: format!("{account}valoper"),
-            consensus: format!("{account}valcons"),
-        }
-    }
-}
-
-impl Default for Prefixes {
-    /// Those of the Cosmos Hub.
-    fn default() -> Self {
-        Self::new("cosmos")
-    }
-}
 
 /// A client of one provider, over one node.
 ///

@@ -4,6 +4,7 @@
 mod caps;
 mod ends;
 mod invariants;
+mod keys;
 mod launch;
 mod life;
 mod merge;

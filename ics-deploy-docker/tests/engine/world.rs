@@ -19,7 +19,7 @@ use futures::TryStreamExt as _;
 use ics_core::artifact::{ArtifactRef, Artifacts, Digest};
 use ics_core::failure::Failure;
 use ics_core::id::{ChainId, ConsumerId};
-use ics_core::key::{PublicKey, SecretKey};
+use ics_core::key::SecretKey;
 use ics_core::keystore::{KeyRef, KeyStore, StorageId, StoredKey};
 use ics_core::node::{Moniker, NodeSettings, NodeSpec, Program, Resources, Signer};
 use ics_core::peers::{Host, NodeId, Peer};
@@ -318,6 +318,11 @@ pub(crate) enum Held {
     Archived(Option<Vec<u8>>),
 }
 
+/// The secret key of a seed.
+fn secret(seed: u8) -> SecretKey {
+    SecretKey::from_seed(Zeroizing::new([seed; 32]))
+}
+
 /// A key store in memory, whose next `bind` can be made to fail.
 #[derive(Default)]
 pub(crate) struct Keys {
@@ -333,7 +338,7 @@ impl Keys {
     pub(crate) fn add(&self, consumer_id: ConsumerId, seed: u8) -> KeyRef {
         let key = KeyRef {
             consumer_id,
-            public_key: PublicKey::new([seed; 32]),
+            public_key: secret(seed).public(),
         };
         self.lock().entry(key).or_insert(Held::Unbound);
         key
@@ -364,9 +369,9 @@ impl KeyStore for Keys {
             Some(Held::BoundTo(storage)) => Some(storage),
             Some(Held::Archived(_)) | None => return Ok(None),
         };
-        let seed = Zeroizing::new([0x5e; 32]);
-        let key = SecretKey::new(seed, key.public_key);
-        Ok(Some(StoredKey { key, bound_to }))
+        let mut secrets = (0..=u8::MAX).map(secret);
+        let found = secrets.find(|secret| secret.public() == key.public_key);
+        Ok(found.map(|key| StoredKey { key, bound_to }))
     }
 
     async fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure> {
@@ -397,7 +402,6 @@ impl KeyStore for Keys {
     }
 
     async fn node_key(&self) -> Result<SecretKey, Failure> {
-        let seed = Zeroizing::new([9; 32]);
-        Ok(SecretKey::new(seed, PublicKey::new([9; 32])))
+        Ok(secret(9))
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ics_core::failure::Failure;
-use ics_core::key::PublicKey;
+use ics_core::key::{Prefixes, PublicKey};
 use ics_core::snapshot::LocalValidator;
 use ics_deploy_docker::{DockerDeployer, DockerSettings, Instance};
 use ics_monitor::account::Account;
@@ -15,7 +15,7 @@ use ics_monitor::config::{Config, File, LogFile, LogFormat, ProviderConfig};
 use ics_monitor::effects::Backends;
 use ics_monitor::keystore::FileKeyStore;
 use ics_monitor::monitor::Monitor;
-use ics_monitor::provider::{Prefixes, Provider};
+use ics_monitor::provider::Provider;
 use ics_monitor::rpc::Rpc;
 use ics_monitor::tx::Sender;
 use tokio::signal::unix::{SignalKind, signal};
