@@ -7,7 +7,9 @@ mod ccv;
 mod copy;
 mod expect;
 mod launch;
+mod relayers;
 mod splice;
+mod template;
 mod version;
 
 use std::io::{self, Read, Write};
@@ -17,6 +19,8 @@ pub use self::expect::{Expectation, published_digest};
 pub use self::launch::{
     FirstValidator, Header, KeyKind, Launch, LaunchError, OurKeys, ProviderClient, Standing, Trust,
 };
+pub use self::relayers::{Coin, Relayers, RelayersError};
+pub use self::template::Template;
 pub use self::version::{IcsVersion, VersionError};
 use crate::artifact::Digest;
 use crate::time::UnixTime;

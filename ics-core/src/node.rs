@@ -7,6 +7,7 @@ mod settings;
 use serde::Serialize;
 
 pub use self::overlay::{Overlay, OverlayError};
+pub(crate) use self::settings::is_denom;
 pub use self::settings::{GasPrices, Moniker, NodeSettings, Pruning, SettingError};
 use crate::artifact::{ArtifactRef, Digest};
 use crate::id::{ChainId, ConsumerId};

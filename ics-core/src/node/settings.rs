@@ -129,10 +129,11 @@ impl FromStr for GasPrices {
     }
 }
 
-/// Whether the SDK takes it for a denomination (`types/coin.go`), given that it starts as one.
-fn is_denom(text: &str) -> bool {
+/// Whether the SDK takes it for a denomination (`types/coin.go`).
+pub(crate) fn is_denom(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/:._-".contains(&b);
-    (3..=128).contains(&text.len()) && text.bytes().all(allowed)
+    let starts = text.starts_with(|first: char| first.is_ascii_alphabetic());
+    starts && (3..=128).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 impl fmt::Display for GasPrices {

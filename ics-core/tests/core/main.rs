@@ -14,6 +14,7 @@ mod refusals;
 mod rhythm;
 mod rules;
 mod story;
+mod template;
 mod transitions;
 mod vectors;
 mod world;
