@@ -180,7 +180,9 @@ impl Machine {
                 self.consumer(id).selection = Some(selected);
             }
             (Want::Check(check), Outcome::Ready) => self.consumer(id).checked(*check, now, Ok(())),
-            (Want::PrepareKey, Outcome::Key(key)) => self.consumer(id).key = Some(key),
+            (Want::PrepareKey, Outcome::Key(key)) if key.consumer_id == id => {
+                self.consumer(id).key = Some(key);
+            }
             (Want::Broadcast(tx), Outcome::Included(height)) => {
                 let consumer = self.consumer(id);
                 consumer.sent = Some((tx, height));
@@ -210,7 +212,7 @@ impl Machine {
                     trust,
                 });
             }
-            (Want::Apply(spec), Outcome::Applied(node)) => {
+            (Want::Apply(spec), Outcome::Applied(node)) if node.consumer_id == id => {
                 return self.consumer(id).applied(*spec, node);
             }
             (Want::ConsumerSet { .. }, Outcome::ConsumerSet(keys)) => {
@@ -279,6 +281,13 @@ impl Machine {
             && !phase.may_become(snapshot.phase)
         {
             let text = format!("{}, which cannot follow {phase}", snapshot.phase);
+            return Err(contradict(consumer, &text));
+        }
+        if let Some(before) = before.filter(|before| !before.phase.is_prelaunch())
+            && before.chain_id != snapshot.chain_id
+        {
+            let (new, old) = (&snapshot.chain_id, &before.chain_id);
+            let text = format!("its chain id is {new}, but {old} is final since launch");
             return Err(contradict(consumer, &text));
         }
         if let Some(notice) = changed(before, &snapshot) {

@@ -8,6 +8,7 @@ mod keys;
 mod launch;
 mod life;
 mod merge;
+mod nonsense;
 mod predict;
 mod proof;
 mod refusals;

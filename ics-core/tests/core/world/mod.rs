@@ -157,6 +157,16 @@ impl World {
         }
     }
 
+    /// Lets the world run until this action, in short, has been asked for and is not done yet.
+    pub(crate) fn run_until(&mut self, asked: &str) -> Action {
+        loop {
+            if let Some(action) = self.done.iter().find(|action| short(action) == asked) {
+                return action.clone();
+            }
+            assert!(self.advance(at(1000)), "{asked:?} is not asked for");
+        }
+    }
+
     pub(crate) fn status(&self, number: u64) -> ConsumerStatus {
         let mut all = self.machine.consumers();
         all.find(|status| status.consumer_id == id(number))

@@ -1,0 +1,88 @@
+//! Answers that cannot be right: nothing is built on them.
+
+use ics_core::action::{Action, Input, Level, Outcome};
+use ics_core::deploy::{NodeSigner, NodeState, NodeStatus};
+use ics_core::key::PublicKey;
+use ics_core::keystore::KeyRef;
+use ics_core::status::Stage;
+
+use crate::world::chain::{Ask, Record};
+use crate::world::setup::policy;
+use crate::world::{World, at, id};
+
+/// Runs until this is asked for, and answers it before the world does.
+fn answer(world: &mut World, asked: &str, outcome: impl Fn(&Action) -> Outcome) {
+    let action = world.run_until(asked);
+    let (op, outcome) = (action.op().expect("an op"), outcome(&action));
+    world.feed(Input::Done { op, outcome });
+}
+
+fn world() -> World {
+    let mut world = World::new(policy());
+    let record = Record::new("alice-1", "alice").spawning(at(300));
+    world.ask(Ask::Create(id(0), Box::new(record)));
+    world
+}
+
+fn critical(world: &World) -> String {
+    let alarms = world.status(0).alarms;
+    let critical = alarms.iter().filter(|alarm| alarm.level == Level::Critical);
+    critical.map(|alarm| alarm.text.clone()).collect()
+}
+
+#[test]
+fn a_key_of_another_consumer_is_never_assigned() {
+    let mut world = world();
+    let key = KeyRef {
+        consumer_id: id(1),
+        public_key: PublicKey::new([5; 32]),
+    };
+    answer(&mut world, "prepare key 0", |_| Outcome::Key(key));
+    world.run_to(320);
+    let assigned = world.chain.consumers[&id(0)].assigned[&0];
+    assert_ne!(assigned, key.public_key);
+    assert_eq!(world.status(0).stage, Stage::Running);
+    assert_eq!(world.wrong(), Vec::<String>::new());
+}
+
+#[test]
+fn a_node_of_another_consumer_is_not_taken_for_this_ones() {
+    let mut world = world();
+    answer(&mut world, "apply 0", |action| {
+        let Action::Apply { spec, .. } = action else {
+            panic!("not an apply: {action:?}");
+        };
+        Outcome::Applied(NodeStatus {
+            consumer_id: id(1),
+            state: NodeState::Running,
+            spec: Some(spec.digest()),
+            genesis: None,
+            p2p_port: None,
+            signer: NodeSigner::None,
+        })
+    });
+    let why = critical(&world);
+    assert!(why.contains("the answer is to another question"), "{why}");
+    assert_eq!(world.status(0).node, None);
+}
+
+#[test]
+fn a_chain_id_that_changes_after_launch_is_believed_by_nobody() {
+    let mut world = world();
+    world.run_to(320);
+    let rename = |world: &mut World, change| {
+        world.ask(Ask::Update(id(0), change));
+        world.run_to(if critical(world).is_empty() { 400 } else { 480 });
+    };
+    rename(&mut world, |record| record.chain_id = "other-1".into());
+    let why = critical(&world);
+    assert!(
+        why.contains("other-1, but alice-1 is final since launch"),
+        "{why}"
+    );
+    assert!(world.nodes.runs(id(0)));
+    assert_eq!(world.nodes.specs[&id(0)].chain_id.as_str(), "alice-1");
+    rename(&mut world, |record| record.chain_id = "alice-1".into());
+    assert_eq!(critical(&world), "");
+    assert_eq!(world.status(0).stage, Stage::Running);
+}
