@@ -122,8 +122,9 @@ impl Match {
                 format!("consumer_id is {}, not {wanted}", snapshot.consumer_id)
             }
             Key::Owner => {
+                let wanted = self.owner.as_ref().map(|owner| owner.escape_debug());
                 let owner = snapshot.owner.escape_debug();
-                format!("owner is {owner}, not {}", or_any(self.owner.as_ref()))
+                format!("owner is {owner}, not {}", or_any(wanted.as_ref()))
             }
             Key::ChainId => {
                 let wanted = or_any(self.chain_id.as_ref());

@@ -106,6 +106,13 @@ fn every_condition_has_to_hold() {
         ),
         (
             Match {
+                owner: Some("bob\n".into()),
+                ..all.clone()
+            },
+            "owner is alice, not bob\\n",
+        ),
+        (
+            Match {
                 chain_id: "b*".parse().ok(),
                 ..all.clone()
             },
