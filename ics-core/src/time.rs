@@ -86,11 +86,10 @@ impl Add<Duration> for UnixTime {
 
     fn add(self, duration: Duration) -> Self {
         let nanos = self.nanos + duration.subsec_nanos();
-        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         Self {
             seconds: self
                 .seconds
-                .saturating_add(seconds)
+                .saturating_add_unsigned(duration.as_secs())
                 .saturating_add(i64::from(nanos / 1_000_000_000)),
             nanos: nanos % 1_000_000_000,
         }
@@ -101,13 +100,15 @@ impl Sub<Duration> for UnixTime {
     type Output = Self;
 
     fn sub(self, duration: Duration) -> Self {
-        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         let (borrow, nanos) = match self.nanos.checked_sub(duration.subsec_nanos()) {
             Some(nanos) => (0, nanos),
             None => (1, self.nanos + 1_000_000_000 - duration.subsec_nanos()),
         };
         Self {
-            seconds: self.seconds.saturating_sub(seconds).saturating_sub(borrow),
+            seconds: self
+                .seconds
+                .saturating_sub_unsigned(duration.as_secs())
+                .saturating_sub(borrow),
             nanos,
         }
     }
@@ -155,5 +156,13 @@ mod tests {
         assert_eq!(late - Duration::from_millis(1200), early);
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(late.since(UnixTime::GO_ZERO).as_secs(), 62_135_596_812);
+    }
+
+    #[test]
+    fn the_time_between_any_two_instants_leads_from_one_to_the_other() {
+        let (first, last) = (UnixTime::new(i64::MIN, 0), UnixTime::new(i64::MAX, 5));
+        assert_eq!(first + last.since(first), last);
+        assert_eq!(last - last.since(first), first);
+        assert_eq!(last + Duration::MAX, UnixTime::new(i64::MAX, 4));
     }
 }
