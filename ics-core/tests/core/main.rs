@@ -3,6 +3,7 @@
 
 mod caps;
 mod ends;
+mod explore;
 mod invariants;
 mod keys;
 mod launch;

@@ -20,9 +20,11 @@ use ics_core::time::{Height, UnixTime};
 /// How many launches and deletions a block does.
 const PER_BLOCK: usize = 200;
 /// How many heights can be asked for.
-const KEPT: usize = 60;
+const KEPT: usize = 20;
 /// How long a stopped consumer stays where nothing else is said.
 const UNBONDING: Duration = Duration::from_secs(120);
+/// The height before the first block.
+const BEFORE: Height = Height(100);
 /// How many blocks an epoch has.
 pub(crate) const EPOCH: u64 = 10;
 /// How many blocks later a consumer hears of its new set.
@@ -94,7 +96,9 @@ pub(crate) struct Chain {
     pub(crate) tokens: Vec<u128>,
     /// Who is jailed: out of the bonded set at once.
     pub(crate) jailed: BTreeSet<Index>,
-    asked: Vec<Ask>,
+    pub(crate) asked: Vec<Ask>,
+    /// What is asked in the blocks to come, by their number from the start.
+    planned: BTreeMap<Height, Vec<Ask>>,
     /// What became of our transactions: the block, or the refusal.
     pub(crate) results: BTreeMap<u64, Result<Height, String>>,
     history: VecDeque<Moment>,
@@ -191,12 +195,13 @@ impl Record {
 impl Chain {
     pub(crate) fn new(time: UnixTime) -> Self {
         Self {
-            height: Height(100),
+            height: BEFORE,
             time,
             consumers: BTreeMap::new(),
             tokens: vec![40, 30, 30],
             jailed: BTreeSet::new(),
             asked: Vec::new(),
+            planned: BTreeMap::new(),
             results: BTreeMap::new(),
             history: VecDeque::new(),
             unbonding: UNBONDING,
@@ -209,13 +214,20 @@ impl Chain {
         self.asked.push(ask);
     }
 
+    /// Asks for something in the block with this number from the start.
+    pub(crate) fn plan(&mut self, block: u64, ask: Ask) {
+        let height = Height(BEFORE.0 + block);
+        self.planned.entry(height).or_default().push(ask);
+    }
+
     /// Makes the next block and returns its events.
     pub(crate) fn block(&mut self, time: UnixTime) -> Vec<Event> {
         self.height.0 += 1;
         self.time = time;
         let mut events = self.launch_due();
         self.delete_due();
-        for ask in std::mem::take(&mut self.asked) {
+        let planned = self.planned.remove(&self.height).unwrap_or_default();
+        for ask in std::mem::take(&mut self.asked).into_iter().chain(planned) {
             events.extend(self.execute(ask));
         }
         if self.height.0.is_multiple_of(EPOCH) {
@@ -442,6 +454,12 @@ impl Chain {
     fn moment(&self, height: Height) -> Result<&Moment, String> {
         let kept = self.history.iter().find(|moment| moment.height == height);
         kept.ok_or_else(|| format!("height {height} is not ready"))
+    }
+
+    /// What it was at this height and at each after it.
+    pub(crate) fn since(&self, height: Height) -> impl Iterator<Item = impl std::fmt::Debug> {
+        let kept = self.history.iter();
+        kept.filter(move |moment| moment.height >= height)
     }
 
     /// What a reading of the record at this height shows.

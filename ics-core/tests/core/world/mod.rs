@@ -2,6 +2,8 @@
 
 pub(crate) mod chain;
 pub(crate) mod faults;
+mod fingerprint;
+pub(crate) mod moves;
 pub(crate) mod nodes;
 mod perform;
 pub(crate) mod setup;
@@ -49,6 +51,15 @@ enum Due {
     Mined(OpId, u64),
 }
 
+impl Due {
+    fn op(&self) -> Option<OpId> {
+        match self {
+            Self::Execute(action) => action.op(),
+            Self::Answer(op, _) | Self::Mined(op, _) => Some(*op),
+        }
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) chain: Chain,
@@ -79,6 +90,8 @@ pub(crate) struct World {
     /// How far the wall clock is ahead of (or behind) true time.
     ahead: i64,
     next_block: UnixTime,
+    /// The newest height that the machine was shown.
+    shown: Height,
     silent_until: UnixTime,
     gap: bool,
     queue: BTreeMap<(UnixTime, u64), Due>,
@@ -114,6 +127,7 @@ impl World {
             time: START,
             ahead: 0,
             next_block: START + BLOCK,
+            shown: Height(0),
             silent_until: START,
             gap: true,
             queue: BTreeMap::new(),
@@ -202,12 +216,15 @@ impl World {
         self.is_faulty() && self.dice.is(what(&self.faults))
     }
 
+    /// When the machine next wants to be told that time passed.
+    fn tick(&self) -> Option<UnixTime> {
+        let wall = self.machine.next_tick()?;
+        Some(self.time + wall.since(self.wall()))
+    }
+
     /// Does the next thing that is due before `end`; false if there is none.
     fn advance(&mut self, end: UnixTime) -> bool {
-        let tick = self.machine.next_tick().map(|wall| {
-            let wait = wall.since(self.wall());
-            self.time + wait
-        });
+        let tick = self.tick();
         let queued = self.queue.keys().next().map(|(due, _)| *due);
         let next = [Some(self.next_block), queued, tick];
         let next = next.into_iter().flatten().min().unwrap_or(end);
@@ -245,6 +262,7 @@ impl World {
             return;
         }
         let height = self.chain.height;
+        self.shown = height;
         if std::mem::take(&mut self.gap) {
             return self.feed(Input::Resync { height, time });
         }
