@@ -1,6 +1,6 @@
 # What a developer runs; CONTRIBUTING.md explains each.
 built := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
-.PHONY: check deps devnet devnet-down doc test test-long
+.PHONY: check deps devnet devnet-down doc fuzz test test-long
 
 ## The main job on real parts: three validators, a consumer from creation to deletion.
 devnet: deps
@@ -23,6 +23,11 @@ check:
 ## What takes too long for every change: the core's invariants in many more worlds.
 test-long:
 	PROPTEST_CASES=200000 cargo test --package ics-core --test core invariants
+
+## Fuzzes ics-core, each target for so many seconds, and goes on from what it found before.
+FUZZ_SECONDS ?= 600
+fuzz:
+	tests/fuzz $(FUZZ_SECONDS) keep
 
 doc:
 	cargo doc --workspace --no-deps
