@@ -56,8 +56,6 @@ pub(crate) struct Consumer {
     pub(crate) peers: Option<Vec<Peer>>,
     /// The consumer's own validator set, and when it was read.
     pub(crate) consumer_set: Option<(Vec<PublicKey>, UnixTime)>,
-    /// The height at which it was first seen launched.
-    pub(crate) launch_seen: Option<Height>,
     /// The height at which it was first seen deleted.
     pub(crate) deleted_at: Option<Height>,
     /// When to decide about it again although nothing happened: at this wall time, and at the
@@ -73,6 +71,8 @@ pub(crate) struct Consumer {
     pauses: BTreeMap<Kind, Pause>,
     /// Whether a cap holds it back.
     pub(crate) held: bool,
+    /// Whether it waits until it is known which ports are left to it.
+    pub(crate) unplaced: bool,
     /// The stage, its reason and the alarms, as last published.
     pub(crate) view: (Stage, String, Vec<Alarm>),
 }
@@ -189,7 +189,6 @@ impl Consumer {
             node_unsure: false,
             peers: None,
             consumer_set: None,
-            launch_seen: None,
             deleted_at: None,
             wake: None,
             wake_at_block: None,
@@ -198,6 +197,7 @@ impl Consumer {
             waiting: None,
             pauses: BTreeMap::new(),
             held: false,
+            unplaced: false,
             view: (Stage::Watching, "not read yet".into(), Vec::new()),
         }
     }

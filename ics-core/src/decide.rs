@@ -7,18 +7,15 @@ mod ending;
 mod launched;
 mod prelaunch;
 
-use std::collections::BTreeMap;
-
 use crate::action::{Check, Tx};
 use crate::consumer::{Consumer, Kind, Want};
 use crate::genesis::Expectation;
-use crate::id::ConsumerId;
 use crate::index::Index;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::phase::Phase;
 use crate::policy::{KeySource, Policy, Run};
-use crate::ports::Offset;
+use crate::ports::{Allocation, Offset, Place, Ports};
 use crate::schedule;
 use crate::snapshot::{LocalValidator, Snapshot};
 use crate::status::{Alarm, Stage};
@@ -36,8 +33,8 @@ pub(crate) struct World<'a> {
     pub(crate) policy: &'a Policy,
     /// Whether our nodes have been listed.
     pub(crate) nodes_known: bool,
-    /// The offsets of all launched consumers; `None` while some of them are not read yet.
-    pub(crate) offsets: Option<&'a BTreeMap<ConsumerId, Offset>>,
+    /// The ports of all launched consumers; `None` while some of them are not read yet.
+    pub(crate) ports: Option<&'a Allocation>,
     /// How many consumers there are.
     pub(crate) consumers: usize,
     /// What is known of all consumers together: the launch queue, how many count on us.
@@ -67,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) wake_at_block: Option<UnixTime>,
     /// Whether a cap holds it back: to be decided about again when there is room.
     pub(crate) held: bool,
+    /// Whether it waits for its ports: to be decided about again when more launches are known.
+    pub(crate) unplaced: bool,
 }
 
 impl Plan {
@@ -79,6 +78,7 @@ impl Plan {
             wake: None,
             wake_at_block: None,
             held: false,
+            unplaced: false,
         }
     }
 
@@ -276,7 +276,7 @@ impl Case<'_> {
             consumer_id: self.consumer.id,
             run: run.clone(),
             expect: Expectation::of(self.snapshot),
-            ports: self.offset().ports(),
+            ports: self.ports(),
             key: assigned.map(|public_key| KeyRef {
                 consumer_id: self.consumer.id,
                 public_key,
@@ -284,19 +284,41 @@ impl Case<'_> {
         }
     }
 
-    /// The offset of this consumer: that of its node, else the computed one, else (before launch)
-    /// the one it would have if no other were in its way.
-    fn offset(&self) -> Offset {
-        let of_node = self.consumer.node.as_ref().and_then(|node| node.p2p_port);
-        let computed = || {
-            self.world
-                .offsets
-                .and_then(|all| all.get(&self.consumer.id).copied())
+    /// The ports of this consumer: with the P2P port of its node, else as computed, else (before
+    /// launch) as they would be if it launched next. A port that another node of ours has is passed
+    /// over: what was computed when that was deployed may not be what is computed now.
+    fn ports(&self) -> Ports {
+        let own = || Offset::of(&self.snapshot.chain_id);
+        let Some(all) = self.world.ports else {
+            let place = Place::new(own());
+            return self
+                .p2p_port()
+                .map_or(place, |port| place.with_p2p(port))
+                .ports();
         };
-        of_node
-            .and_then(Offset::of_p2p)
-            .or_else(computed)
-            .unwrap_or_else(|| Offset::of(&self.snapshot.chain_id))
+        let mut place = all.of(self.consumer.id).unwrap_or_else(|| all.next(own()));
+        if let Some(port) = self.p2p_port() {
+            return place.with_p2p(port).ports();
+        }
+        for _ in 0..Offset::COUNT {
+            let ports = place.ports();
+            if !self.world.index.is_taken(ports.p2p, self.consumer.id) {
+                return ports;
+            }
+            place = all.after(place);
+        }
+        place.ports()
+    }
+
+    /// The P2P port of its node, which it keeps.
+    fn p2p_port(&self) -> Option<u16> {
+        self.consumer.node.as_ref().and_then(|node| node.p2p_port)
+    }
+
+    /// The P2P port on which all others expect the nodes of this consumer.
+    fn expected_port(&self, otherwise: u16) -> u16 {
+        let place = self.world.ports.and_then(|all| all.of(self.consumer.id));
+        place.map_or(otherwise, |place| place.ports().p2p)
     }
 
     fn nothing_to_run(&self) -> Alarm {

@@ -11,7 +11,7 @@ use crate::consumer::{Consumer, Kind, Want};
 use crate::deploy::NodeState;
 use crate::id::ConsumerId;
 use crate::phase::Phase;
-use crate::ports::Offset;
+use crate::ports::{self, Offset};
 use crate::schedule;
 use crate::status::Stage;
 use crate::time::{Height, UnixTime};
@@ -23,13 +23,19 @@ pub(crate) struct Index {
     blocks: BTreeSet<(UnixTime, ConsumerId)>,
     /// The launch queue. A sorted list, for in it a place is found by bisection.
     spawns: Vec<(UnixTime, ConsumerId)>,
-    claims: BTreeMap<(Height, ConsumerId), Offset>,
+    claims: BTreeMap<(bool, Height, ConsumerId), Offset>,
     unread: BTreeSet<ConsumerId>,
     ours: BTreeSet<ConsumerId>,
     nodes: BTreeSet<ConsumerId>,
     uncounted: BTreeSet<ConsumerId>,
     counts: Counts,
     held: BTreeSet<ConsumerId>,
+    /// What is known of those that may have launched since they were read: from when on, and when
+    /// they were read.
+    unsettled: BTreeMap<ConsumerId, (UnixTime, Height)>,
+    unplaced: BTreeSet<ConsumerId>,
+    /// The P2P ports of our nodes.
+    listening: BTreeSet<(u16, ConsumerId)>,
 }
 
 /// How many consumers count on our validator.
@@ -56,7 +62,8 @@ pub(crate) struct Entry {
     wake: Option<UnixTime>,
     block: Option<UnixTime>,
     spawn: Option<UnixTime>,
-    claim: Option<Height>,
+    /// When it launched, if it has ports and that is known.
+    claim: Option<Option<Height>>,
     unread: bool,
     ours: bool,
     node: bool,
@@ -64,17 +71,21 @@ pub(crate) struct Entry {
     awaiting: bool,
     running: bool,
     held: bool,
+    unsettled: Option<(UnixTime, Height)>,
+    unplaced: bool,
+    listens: Option<u16>,
 }
 
 impl Index {
-    /// Files a consumer as it now is; returns whether that changes the order of ports.
+    /// Files a consumer as it now is; returns whether that changes the order of ports, or how much
+    /// of it is known.
     pub(crate) fn file(&mut self, consumer: &mut Consumer) -> bool {
         let new = Entry::of(consumer);
         let old = std::mem::replace(&mut consumer.filed, new);
         if old != new {
             self.replace(consumer, old, new);
         }
-        old.claim != new.claim || old.unread != new.unread
+        old.claim != new.claim || old.unread != new.unread || old.unsettled != new.unsettled
     }
 
     /// The same index, built from nothing.
@@ -98,6 +109,14 @@ impl Index {
         replace(&mut self.nodes, who(old.node), who(new.node));
         replace(&mut self.uncounted, who(old.uncounted), who(new.uncounted));
         replace(&mut self.held, who(old.held), who(new.held));
+        replace(&mut self.unplaced, who(old.unplaced), who(new.unplaced));
+        let on = |port: Option<u16>| port.map(|port| (port, id));
+        replace(&mut self.listening, on(old.listens), on(new.listens));
+        if old.unsettled != new.unsettled {
+            self.unsettled.remove(&id);
+            self.unsettled
+                .extend(new.unsettled.map(|since| (id, since)));
+        }
         self.counts = without(self.counts, old);
         self.counts.awaiting += usize::from(new.awaiting);
         self.counts.running += usize::from(new.running);
@@ -113,12 +132,12 @@ impl Index {
         }
         if old.claim != new.claim {
             if let Some(launched) = old.claim {
-                self.claims.remove(&(launched, id));
+                self.claims.remove(&ports::order(launched, id));
             }
             if let (Some(launched), Some(snapshot)) = (new.claim, consumer.snapshot()) {
                 // The chain id is final since launch.
                 let offset = Offset::of(&snapshot.chain_id);
-                self.claims.insert((launched, id), offset);
+                self.claims.insert(ports::order(launched, id), offset);
             }
         }
     }
@@ -165,6 +184,23 @@ impl Index {
         self.wakes.first().map(|(at, _)| *at)
     }
 
+    /// The consumers that must not have ports yet, because it is not known who was before them.
+    pub(crate) fn unplaced(&self) -> impl Iterator<Item = ConsumerId> + '_ {
+        self.unplaced.iter().copied()
+    }
+
+    /// Whether the node of another consumer of ours listens on this P2P port.
+    pub(crate) fn is_taken(&self, port: u16, id: ConsumerId) -> bool {
+        let all = (port, ConsumerId::new(0))..=(port, ConsumerId::new(u64::MAX));
+        self.listening.range(all).any(|(_, other)| *other != id)
+    }
+
+    /// Whether it is known who launched up to this height; `time` is that of the newest block.
+    pub(crate) fn knows_launches(&self, height: Height, time: UnixTime) -> bool {
+        let mut all = self.unsettled.values();
+        all.all(|(since, read)| *since > time || *read >= height)
+    }
+
     /// The consumers that have to be decided about at this wall time although nothing happened.
     pub(crate) fn due(&self, now: UnixTime) -> impl Iterator<Item = ConsumerId> + '_ {
         until(&self.wakes, now)
@@ -188,7 +224,10 @@ impl Index {
     /// The consumers that have ports, in the order of their launch, with the offset that the
     /// formula gives each; `None` while one of them has not been read.
     pub(crate) fn claims(&self) -> Option<impl Iterator<Item = (ConsumerId, Offset)> + '_> {
-        let claims = self.claims.iter().map(|((_, id), offset)| (*id, *offset));
+        let claims = self
+            .claims
+            .iter()
+            .map(|((_, _, id), offset)| (*id, *offset));
         self.unread.is_empty().then_some(claims)
     }
 }
@@ -215,13 +254,24 @@ impl Entry {
                 .and_then(|snapshot| snapshot.spawn_time),
             claim: snapshot
                 .filter(|snapshot| has_ports(Some(snapshot.phase)))
-                .map(|snapshot| {
-                    let seen = snapshot.launched_at.or(consumer.launch_seen);
-                    seen.unwrap_or(snapshot.height)
-                }),
+                .map(|snapshot| snapshot.launched_at),
             unread: unread(has_ports(consumer.hint)),
             uncounted: unread(exists),
             held: consumer.held,
+            unsettled: snapshot
+                .filter(|snapshot| snapshot.phase.is_prelaunch() && readable)
+                .and_then(|snapshot| {
+                    let since = match consumer.look {
+                        Some(_) => Some(UnixTime::GO_ZERO),
+                        None => snapshot.spawn_time,
+                    };
+                    since.map(|since| (since, snapshot.height))
+                }),
+            unplaced: consumer.unplaced,
+            listens: match &consumer.doing {
+                Some(Want::Apply(spec)) => Some(spec.ports.p2p),
+                _ => consumer.node.as_ref().and_then(|node| node.p2p_port),
+            },
             ours: phase == Some(Phase::Launched) && (consumer.node.is_some() || opted_in),
             node: consumer.node.is_some() || consumer.node_unsure,
             awaiting: !running && phase.is_some_and(Phase::is_prelaunch) && counts_on_us(consumer),

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::id::ConsumerId;
 use crate::index::{Counts, Index};
 use crate::policy::Policy;
-use crate::ports::{self, Offset};
+use crate::ports::Allocation;
 use crate::predict::{Pace, Prediction};
 use crate::snapshot::LocalValidator;
 use crate::status::ConsumerStatus;
@@ -49,7 +49,8 @@ pub struct Machine {
     /// Whether all consumers that there were at the start have been counted. Later ones are new,
     /// and we are in none of them.
     counted: bool,
-    offsets: Option<BTreeMap<ConsumerId, Offset>>,
+    /// The ports of all launched consumers, once all have been read.
+    ports: Option<Allocation>,
     /// Whether headers have stopped coming.
     silent: bool,
     /// The length of an epoch, once it was read.
@@ -78,7 +79,7 @@ impl Machine {
             busy: BTreeMap::new(),
             waiting: BTreeMap::new(),
             counted: false,
-            offsets: None,
+            ports: None,
             silent: false,
             blocks_per_epoch: None,
             nodes_known: false,
@@ -274,15 +275,19 @@ impl Machine {
             }
         }
         self.offer_room(before);
-        if !self.scan.done_once || !(claims_changed || self.offsets.is_none()) {
+        if claims_changed {
+            self.dirty.extend(self.index.unplaced());
+        }
+        if !self.scan.done_once || !(claims_changed || self.ports.is_none()) {
             return;
         }
-        let offsets = self.index.claims().map(ports::resolve);
-        let (old, new) = (self.offsets.iter().flatten(), offsets.iter().flatten());
-        let old: BTreeSet<_> = old.collect();
-        let new: BTreeSet<_> = new.collect();
+        let ports = self.index.claims().map(Allocation::new);
+        let all = |ports: &Option<Allocation>| -> BTreeSet<_> {
+            ports.iter().flat_map(Allocation::iter).collect()
+        };
+        let (old, new) = (all(&self.ports), all(&ports));
         let changed = old.symmetric_difference(&new);
-        self.dirty.extend(changed.map(|(id, _)| **id));
-        self.offsets = offsets;
+        self.dirty.extend(changed.map(|(id, _)| *id));
+        self.ports = ports;
     }
 }

@@ -9,6 +9,13 @@
 //! | REST | RPC + 660 |
 //!
 //! The offset is the first 8 bytes of SHA-256(chain id), big-endian, modulo 1000.
+//!
+//! Where that gives two consumers one port, the one that launched earlier has it. The later one
+//! takes the next offset, modulo 1000, whose P2P port no earlier one has. The RPC port of an offset
+//! is the REST port of the one 66 below: the later of two such moves both, by one or by two. All
+//! launched and stopped consumers of the provider are counted, whoever runs them, so that all
+//! validators compute the same; with more than 1000 the later ones share what the formula gives,
+//! and of two that share, one validator can run only one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,7 +32,7 @@ use crate::time::Height;
 pub struct Offset(u16);
 
 impl Offset {
-    const COUNT: u16 = 1000;
+    pub(crate) const COUNT: u16 = 1000;
 
     /// The offset that the published formula gives a chain id.
     #[must_use]
@@ -86,44 +93,122 @@ pub struct Ports {
 /// A consumer that has ports: launched or stopped.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
-    /// The height at which the provider launched it.
-    pub launched: Height,
+    /// The height at which the provider launched it; `None`: nothing on chain tells, so it comes
+    /// after those of which it is known.
+    pub launched: Option<Height>,
     /// Its id, which decides between launches of one block.
     pub consumer_id: ConsumerId,
     /// Its chain id, final since launch.
     pub chain_id: &'a ChainId,
 }
 
-/// Resolves collisions: in order of launch, each takes the first free offset from its own upwards.
+/// The ports of all these consumers, without collisions; see the module.
 ///
-/// The offsets wrap at 1000. A validator that runs only some of the consumers still has to pass all
-/// of them, or it would compute other ports than its peers. With more than 1000 consumers the
-/// later ones share the port that the formula gives.
+/// A validator that runs only some of them still has to pass all, or it would compute other ports
+/// than its peers.
 #[must_use]
-pub fn allocate<'a>(claims: impl IntoIterator<Item = Claim<'a>>) -> BTreeMap<ConsumerId, Offset> {
+pub fn allocate<'a>(claims: impl IntoIterator<Item = Claim<'a>>) -> BTreeMap<ConsumerId, Ports> {
     let mut claims: Vec<_> = claims.into_iter().collect();
-    claims.sort_by_key(|claim| (claim.launched, claim.consumer_id));
-    resolve(
-        claims
-            .iter()
-            .map(|claim| (claim.consumer_id, Offset::of(claim.chain_id))),
-    )
+    claims.sort_by_key(|claim| order(claim.launched, claim.consumer_id));
+    let own = claims
+        .iter()
+        .map(|claim| (claim.consumer_id, Offset::of(claim.chain_id)));
+    let places = Allocation::new(own).places.into_iter();
+    places.map(|(id, place)| (id, place.ports())).collect()
 }
 
-/// [`allocate`] for consumers in the order of their launch, each with its own offset.
-pub(crate) fn resolve(
-    claims: impl IntoIterator<Item = (ConsumerId, Offset)>,
-) -> BTreeMap<ConsumerId, Offset> {
-    let mut taken = BTreeSet::new();
-    let resolve = |(id, own): (ConsumerId, Offset)| {
-        let mut offset = own;
-        while taken.contains(&offset) && taken.len() < usize::from(Offset::COUNT) {
-            offset = offset.next();
+/// Who comes first: see [`Claim`].
+pub(crate) const fn order(launched: Option<Height>, id: ConsumerId) -> (bool, Height, ConsumerId) {
+    match launched {
+        Some(height) => (false, height, id),
+        None => (true, Height(0), id),
+    }
+}
+
+/// Where a node listens: its offset, and by how much its RPC and REST ports are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    offset: Offset,
+    moved: u16,
+}
+
+impl Place {
+    /// Where the formula puts it.
+    pub(crate) const fn new(offset: Offset) -> Self {
+        Self { offset, moved: 0 }
+    }
+
+    /// The same with this P2P port and what goes with it, if an offset has it.
+    pub(crate) fn with_p2p(self, port: u16) -> Self {
+        let offset = Offset::of_p2p(port).unwrap_or(self.offset);
+        Self { offset, ..self }
+    }
+
+    pub(crate) const fn ports(self) -> Ports {
+        let ports = self.offset.ports();
+        Ports {
+            rpc: ports.rpc + self.moved,
+            rest: ports.rest + self.moved,
+            ..ports
         }
-        taken.insert(offset);
-        (id, offset)
-    };
-    claims.into_iter().map(resolve).collect()
+    }
+}
+
+/// The places of all launched consumers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Allocation {
+    places: BTreeMap<ConsumerId, Place>,
+    offsets: BTreeSet<Offset>,
+    /// The RPC and REST ports that are taken.
+    http: BTreeSet<u16>,
+}
+
+impl Allocation {
+    /// The places of these, in the order of their launch, each with its own offset.
+    pub(crate) fn new(claims: impl IntoIterator<Item = (ConsumerId, Offset)>) -> Self {
+        let mut all = Self::default();
+        for (id, own) in claims {
+            let place = all.next(own);
+            let Ports { rpc, rest, .. } = place.ports();
+            all.offsets.insert(place.offset);
+            all.http.extend([rpc, rest]);
+            all.places.insert(id, place);
+        }
+        all
+    }
+
+    pub(crate) fn of(&self, id: ConsumerId) -> Option<Place> {
+        self.places.get(&id).copied()
+    }
+
+    /// The place that comes after this one and is no other consumer's.
+    pub(crate) fn after(&self, place: Place) -> Place {
+        self.next(place.offset.next())
+    }
+
+    /// The place of one with this offset that launches next.
+    pub(crate) fn next(&self, own: Offset) -> Place {
+        let mut place = Place::new(own);
+        if self.offsets.len() >= usize::from(Offset::COUNT) {
+            return place;
+        }
+        while self.offsets.contains(&place.offset) {
+            place.offset = place.offset.next();
+        }
+        // Each of the two others that can be in its way takes one of three.
+        let is_taken = |place: &Place| {
+            let Ports { rpc, rest, .. } = place.ports();
+            self.http.contains(&rpc) || self.http.contains(&rest)
+        };
+        while is_taken(&place) {
+            place.moved += 1;
+        }
+        place
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConsumerId, Place)> + '_ {
+        self.places.iter().map(|(id, place)| (*id, *place))
+    }
 }
 
 #[cfg(test)]
@@ -151,12 +236,12 @@ mod tests {
     fn the_later_launch_moves_up() {
         let (first, second) = (id("neutron-1"), id("stride-1"));
         let claim = |launched, number, chain_id| Claim {
-            launched: Height(launched),
+            launched: Some(Height(launched)),
             consumer_id: ConsumerId::new(number),
             chain_id,
         };
-        let offsets = allocate([claim(9, 0, &second), claim(5, 7, &first)]);
-        assert_eq!(offsets[&ConsumerId::new(7)], Offset(243));
-        assert_eq!(offsets[&ConsumerId::new(0)], Offset(244));
+        let ports = allocate([claim(9, 0, &second), claim(5, 7, &first)]);
+        assert_eq!(ports[&ConsumerId::new(7)], Offset(243).ports());
+        assert_eq!(ports[&ConsumerId::new(0)], Offset(244).ports());
     }
 }

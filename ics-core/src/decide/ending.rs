@@ -20,7 +20,7 @@ impl Case<'_> {
         let why = "opted out; the node stays until the consumer's own set is without our key";
         let plan = Plan::new(Stage::Leaving, self.with_failure(why.into(), &[Kind::Ask]));
         let ask = || Want::ConsumerSet {
-            rpc_port: self.offset().ports().rpc,
+            rpc_port: self.ports().rpc,
         };
         match &self.consumer.consumer_set {
             Some((keys, at)) if self.world.now < *at + self.world.policy.schedule.leaving => {

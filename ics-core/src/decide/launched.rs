@@ -66,16 +66,21 @@ impl Case<'_> {
         if !self.world.nodes_known {
             return Plan::new(Stage::Watching, "waiting for the list of our nodes");
         }
-        let has_ports = self
-            .consumer
-            .node
-            .as_ref()
-            .is_some_and(|node| node.p2p_port.is_some());
-        if self.world.offsets.is_none() && !has_ports {
-            return Plan::new(
-                Stage::Watching,
-                "waiting for the ports of the other consumers",
-            );
+        let has_ports = self.p2p_port().is_some();
+        let launched = self.snapshot.launched_at.unwrap_or(self.snapshot.height);
+        let others_known = self.world.ports.is_some()
+            && self
+                .world
+                .index
+                .knows_launches(launched, self.world.block.1);
+        if !others_known && !has_ports {
+            return Plan {
+                unplaced: true,
+                ..Plan::new(
+                    Stage::Watching,
+                    "waiting for the ports of the other consumers",
+                )
+            };
         }
         let expect = Expectation::of(self.snapshot);
         let built = self.consumer.genesis.as_ref();
@@ -107,7 +112,7 @@ impl Case<'_> {
     }
 
     fn apply(&self, run: &Run, genesis: ArtifactRef) -> Plan {
-        let ports = self.offset().ports();
+        let ports = self.ports();
         let (peers, mut alarms) = self.peers(ports.p2p);
         let key = self.signing_key(&mut alarms);
         let spec = NodeSpec {
@@ -224,9 +229,19 @@ impl Case<'_> {
     /// Why others cannot dial our node, if our entry in the set tells.
     fn unpublished(&self, port: u16) -> Option<Alarm> {
         let ours = self.snapshot.member(self.world.local)?;
-        let why = match ours.published.peer(self.consumer.id, port) {
-            Ok(peer) if peer.node_id == self.world.local.node_id => return None,
-            Ok(_) => "publishes another node id than ours".to_owned(),
+        let expected = self.expected_port(port);
+        let why = match ours.published.peer(self.consumer.id, expected) {
+            Ok(peer) if peer.node_id != self.world.local.node_id => {
+                "publishes another node id than ours".to_owned()
+            }
+            Ok(peer) if peer.port == port => return None,
+            Ok(peer) => {
+                let (id, other) = (self.consumer.id, peer.port);
+                return Some(Alarm::warning(format!(
+                    "others dial our node on port {other}, but it listens on {port}: publish \
+                     p2p.{id}=:{port} in the staking details, beside p2p="
+                )));
+            }
             Err(problem) => problem.to_string(),
         };
         Some(Alarm::warning(format!(

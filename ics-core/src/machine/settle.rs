@@ -390,14 +390,8 @@ impl Consumer {
         }
         self.unknown = false;
         self.contradiction = None;
-        match snapshot.phase {
-            Phase::Launched | Phase::Stopped => {
-                self.launch_seen.get_or_insert(height);
-            }
-            Phase::Deleted => {
-                self.deleted_at.get_or_insert(height);
-            }
-            Phase::Registered | Phase::Initialized => {}
+        if snapshot.phase == Phase::Deleted {
+            self.deleted_at.get_or_insert(height);
         }
         if let Some((tx, included)) = self.sent.filter(|(_, included)| *included <= height) {
             self.sent = None;

@@ -25,7 +25,7 @@ impl Machine {
                 local: &self.local,
                 policy: &self.policy,
                 nodes_known: self.nodes_known,
-                offsets: self.offsets.as_ref(),
+                ports: self.ports.as_ref(),
                 consumers: self.consumers.len(),
                 index: &self.index,
                 counted: self.counted,
@@ -35,7 +35,7 @@ impl Machine {
             };
             let plan = decide(consumer, &world);
             (consumer.wake, consumer.wake_at_block) = (plan.wake, plan.wake_at_block);
-            consumer.held = plan.held;
+            (consumer.held, consumer.unplaced) = (plan.held, plan.unplaced);
             publish(consumer, plan.stage, plan.why, plan.alarms, actions);
             if let Some((kind, urgency)) = consumer.waiting.take()
                 && let Some(queue) = self.waiting.get_mut(&kind)

@@ -10,6 +10,7 @@ mod launch;
 mod life;
 mod merge;
 mod nonsense;
+mod ports;
 mod predict;
 mod proof;
 mod refusals;

@@ -282,7 +282,10 @@ impl Chain {
             record.launched = Some(height);
             record.set = set;
             record.own_set = record.keys();
-            events.push(Event::Touched(id));
+            // A reused connection has its client: no event tells of the making of one.
+            if record.connection_id.is_empty() {
+                events.push(Event::Touched(id));
+            }
         }
         events
     }
@@ -536,7 +539,8 @@ fn snapshot(id: ConsumerId, record: &Record, moment: &Moment, count: usize) -> S
             double_sign: punishment(provider),
             downtime: punishment(provider),
         },
-        launched_at: record.launched,
+        // The genesis of a changeover holds no client, whose height would tell.
+        launched_at: record.launched.filter(|_| record.connection_id.is_empty()),
         removal_time: record.removal,
         standing: Some(standing),
         barred: record.denied.contains(&0).then_some(Bar::Denylist),

@@ -7,6 +7,7 @@ use ics_core::id::ConsumerId;
 use ics_core::key::PublicKey;
 use ics_core::keystore::KeyRef;
 use ics_core::node::NodeSpec;
+use ics_core::ports::Ports;
 
 /// All nodes of our instance.
 #[derive(Clone, Default)]
@@ -68,6 +69,10 @@ impl Nodes {
                 self.wrong.push(format!("consumer {id}: port moved"));
             }
         }
+        if let Some(other) = self.holder(id, &spec.ports) {
+            let text = format!("consumers {id} and {other} listen on one port");
+            self.wrong.push(text);
+        }
         self.all.insert(id, node.clone());
         self.specs.insert(id, spec.clone());
         let signs = |key: PublicKey| {
@@ -80,6 +85,15 @@ impl Nodes {
             self.wrong.push(format!("key {key} could sign twice"));
         }
         node
+    }
+
+    /// Who else listens on one of these ports.
+    pub(crate) fn holder(&self, id: ConsumerId, ports: &Ports) -> Option<ConsumerId> {
+        let all = |it: &Ports| [it.p2p, it.rpc, it.grpc, it.grpc_web, it.rest];
+        let clashes = |spec: &NodeSpec| all(&spec.ports).iter().any(|it| all(ports).contains(it));
+        let mut others = self.specs.iter().filter(|(other, _)| **other != id);
+        let holder = others.find(|(other, spec)| self.runs(**other) && clashes(spec));
+        holder.map(|(other, _)| *other)
     }
 
     pub(crate) fn stop(&mut self, id: ConsumerId) {

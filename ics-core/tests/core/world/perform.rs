@@ -104,6 +104,10 @@ impl World {
             },
             Action::CheckReady { check, .. } => {
                 let held = check.key.is_none_or(|key| self.keys.holds(&key));
+                if let Some(other) = self.nodes.holder(check.consumer_id, &check.ports) {
+                    let text = format!("a port is in use by consumer {other}");
+                    return Some(Outcome::Failed(Failure::transient(text)));
+                }
                 match self.missing.get(&check.consumer_id) {
                     Some(what) => Outcome::Failed(Failure::transient(what.clone())),
                     None if held => Outcome::Ready,
