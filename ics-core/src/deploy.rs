@@ -22,6 +22,9 @@ use crate::ports::Ports;
 pub trait Deployer: Send + Sync {
     /// Makes the node of `spec` run; replaces it if its digest differs. Returns what then runs.
     ///
+    /// A key that signed for it before and is not in `spec` is archived with its last signer state,
+    /// after the old node has ended and before the new one starts.
+    ///
     /// A key that may not sign here does not stop the node: it runs as a full node and the status
     /// says why ([`NodeSigner::Withheld`]).
     ///

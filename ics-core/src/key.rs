@@ -8,9 +8,6 @@ pub use self::address::{Address, Prefixes};
 pub use self::public::{Form, PublicKey};
 pub use self::secret::{KeyFileError, SecretKey};
 
-/// The text of a `priv_validator_state.json` of a key that has signed nothing (`FilePVLastSignState`).
-pub const ZERO_SIGNER_STATE: &str = "{\n  \"height\": \"0\",\n  \"round\": 0,\n  \"step\": 0\n}\n";
-
 /// A text or byte string that is not the key or address it should be.
 ///
 /// It repeats no key: what was taken for a public one may be a secret.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::id::ConsumerId;
 use crate::key::{PublicKey, SecretKey};
+use crate::signer::SignerState;
 
 /// Names a consensus key in the store; holds no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -42,39 +43,68 @@ impl fmt::Display for StorageId {
 pub struct StoredKey {
     /// The key.
     pub key: SecretKey,
-    /// The only storage it may sign on; `None`: it has never signed anywhere.
-    pub bound_to: Option<StorageId>,
+    /// What it has signed, and where it may sign.
+    pub standing: KeyStanding,
+}
+
+/// What a consensus key has signed, and where it may sign: on one storage, or on none yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyStanding {
+    /// It signs on this storage alone, whose signer state says what it has signed.
+    Bound(StorageId),
+    /// It was archived without its last signer state: what it has signed is unknown, so it never
+    /// signs again.
+    Lost,
+    /// It was archived and is in use nowhere; bound again, it goes on from this signer state.
+    Resumes(SignerState),
+    /// It has never signed anywhere.
+    Unbound,
+}
+
+impl KeyStanding {
+    /// Whether there is a storage on which the key may sign, now or once it is bound to it.
+    #[must_use]
+    pub const fn may_sign(&self) -> bool {
+        match self {
+            Self::Bound(_) | Self::Resumes(_) | Self::Unbound => true,
+            Self::Lost => false,
+        }
+    }
 }
 
 /// Where secrets live: a folder, or Kubernetes Secrets.
 ///
 /// **Guarantees:** what a method reports as written survives a crash and a power loss.
-/// A key is never overwritten and never destroyed, a binding never changed.
+/// A key is never overwritten and never destroyed, and no binding changed but that of a key that
+/// was archived with its last signer state.
 /// **Assumptions:** one store belongs to one validator instance.
 /// **Caveats:** two stores restored from one backup hold the same keys; nothing here can see that.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
-    /// Returns the key to use for this consumer: the newest that is not archived, or a fresh one.
+    /// Returns the key to assign next for this consumer: the newest that has never been bound, or
+    /// a fresh one.
     ///
     /// # Errors
     /// If the store cannot be read or written; no key is then in use.
     async fn prepare(&self, consumer_id: ConsumerId) -> Result<KeyRef, Failure>;
 
-    /// Returns a key with its binding; `None` if the store has never held it or has archived it.
+    /// Returns a key with its standing; `None` if the store does not hold it.
     ///
     /// # Errors
     /// If the store cannot be read.
     async fn load(&self, key: &KeyRef) -> Result<Option<StoredKey>, Failure>;
 
-    /// Binds a key to the storage that holds its signer state, once and for ever.
+    /// Binds a key to the storage that holds its signer state, until the key is archived.
     ///
-    /// Binding again to the same storage succeeds.
+    /// Binding again to the same storage succeeds. An archived key is taken back into use: its last
+    /// signer state must be on that storage before.
     ///
     /// # Errors
-    /// A permanent failure if the key is bound to another storage or unknown.
+    /// A permanent failure if the key is bound to another storage, lost or unknown.
     async fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure>;
 
-    /// Archives a key together with its last signer state (`None`: the state could not be found).
+    /// Takes a key out of use and keeps it together with its last signer state (`None`, or what is
+    /// no such state: what it has signed is unknown).
     ///
     /// Archiving an archived key succeeds and keeps what was archived first.
     ///

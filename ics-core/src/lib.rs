@@ -80,6 +80,7 @@ pub mod predict;
 pub mod proof;
 pub mod schedule;
 pub mod select;
+pub mod signer;
 pub mod snapshot;
 pub mod status;
 pub mod time;

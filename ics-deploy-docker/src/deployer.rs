@@ -19,7 +19,7 @@ use crate::signer::{Decision, Site};
 use crate::status::{self, Container, Life};
 use crate::upload::{self, Owner};
 use crate::volume::NodeVolume;
-use crate::{archive, check, container};
+use crate::{archive, check, container, retire};
 
 /// Runs nodes on one Docker engine.
 ///
@@ -166,8 +166,23 @@ impl DockerDeployer {
         let (keys, artifacts) = (self.keys.as_ref(), self.artifacts.as_ref());
         let files = home::entries(spec, role, keys, artifacts).await?;
         self.place(&id, home, files).await?;
+        self.retire_others(&id, home, &volume, spec).await?;
         decision.carry_out(self.site(&id, home, &volume)).await?;
         self.engine.start(&id).await
+    }
+
+    /// Takes every key out of use that signed on this volume before and is not to sign now.
+    async fn retire_others(
+        &self,
+        container: &str,
+        home: &Home,
+        volume: &NodeVolume,
+        spec: &NodeSpec,
+    ) -> Result<(), Failure> {
+        let files = archive::read(&self.engine, container, &home.path(home::SIGNERS)).await?;
+        let (keys, now) = (self.keys.as_ref(), spec.signer.stored());
+        let now = now.map(|key| key.public_key);
+        retire::others(keys, spec.consumer_id, &volume.storage, now, files).await
     }
 
     async fn create(

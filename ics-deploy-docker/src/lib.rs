@@ -41,6 +41,7 @@ mod home;
 mod instance;
 mod labels;
 mod removal;
+mod retire;
 mod settings;
 mod signer;
 mod status;

@@ -1,29 +1,20 @@
 //! Deletes a consumer's node: archives its keys with their last states, then removes all of it.
 
-use std::collections::BTreeMap;
-
 use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
-use ics_core::key::{PublicKey, ZERO_SIGNER_STATE};
-use ics_core::keystore::KeyRef;
+use ics_core::key::PublicKey;
 
 use crate::archive::{self, Found};
 use crate::container;
 use crate::deployer::DockerDeployer;
-use crate::home::{self, Home, SignerFile};
+use crate::home::{self, Home};
 use crate::labels::{self, Labels};
+use crate::retire;
 use crate::status::Life;
 use crate::volume::NodeVolume;
 
 /// Where a volume is looked into when it has no container.
 const WINDOW: &str = "/volume";
-
-/// What one signer folder holds.
-#[derive(Default)]
-struct Signer {
-    key: Option<PublicKey>,
-    state: Option<Vec<u8>>,
-}
 
 impl DockerDeployer {
     /// Archives, then removes the container, then the volume. Repeated after a crash it finds the
@@ -52,7 +43,8 @@ impl DockerDeployer {
             (None, Some(volume)) => self.signer_files_of(consumer_id, volume).await?,
             (None, None) => Vec::new(),
         };
-        self.archive(consumer_id, asked, files).await?;
+        let storage = volume.as_ref().map(|it| &it.storage);
+        retire::all(self.keys.as_ref(), consumer_id, storage, asked, files).await?;
         // Found again: the look into the volume may have made one.
         if let Some(container) = self.find(consumer_id).await? {
             self.end(&container).await?;
@@ -103,67 +95,4 @@ impl DockerDeployer {
         let id = self.engine.create(&name, body).await?;
         self.signer_files(&id, &home).await
     }
-
-    /// Archives every key of the volume that the store still has in use, with its last state.
-    async fn archive(
-        &self,
-        consumer_id: ConsumerId,
-        asked: Option<PublicKey>,
-        files: Vec<Found>,
-    ) -> Result<(), Failure> {
-        let mut signers = by_address(files);
-        if let Some(key) = asked {
-            let address = key.address().to_string();
-            signers.entry(address).or_default().key = Some(key);
-        }
-        for (address, signer) in signers {
-            let Some(public_key) = signer.key else {
-                refuse_nameless(consumer_id, &address, signer.state.as_deref())?;
-                continue;
-            };
-            let key = KeyRef {
-                consumer_id,
-                public_key,
-            };
-            if self.keys.load(&key).await?.is_some() {
-                let state = signer.state.as_deref();
-                self.keys.archive(&key, state).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A state without its key's name cannot be archived; only one that says nothing may be lost.
-fn refuse_nameless(
-    consumer_id: ConsumerId,
-    address: &str,
-    state: Option<&[u8]>,
-) -> Result<(), Failure> {
-    if state.is_none_or(|it| it.is_empty() || it == ZERO_SIGNER_STATE.as_bytes()) {
-        return Ok(());
-    }
-    Err(Failure::permanent(format!(
-        "consumer {consumer_id}'s volume holds the signer state of key {address:?} but not the key, so it \
-         cannot be archived and nothing was deleted: copy it away, then remove the volume by hand"
-    )))
-}
-
-fn by_address(files: Vec<Found>) -> BTreeMap<String, Signer> {
-    let mut signers: BTreeMap<String, Signer> = BTreeMap::new();
-    for file in files {
-        let Some((address, kind)) = home::signer_file(&file.path) else {
-            continue;
-        };
-        let signer = signers.entry(address.to_owned()).or_default();
-        match kind {
-            // A key that is not the one its folder is named after names nothing.
-            SignerFile::Key => {
-                signer.key =
-                    home::public_half(&file.bytes).filter(|it| it.address().to_string() == address);
-            }
-            SignerFile::State => signer.state = Some(file.bytes),
-        }
-    }
-    signers
 }

@@ -2,9 +2,10 @@
 
 use ics_core::deploy::NodeSigner;
 use ics_core::failure::Failure;
-use ics_core::key::{PublicKey, SecretKey, ZERO_SIGNER_STATE};
-use ics_core::keystore::{KeyRef, KeyStore};
+use ics_core::key::{PublicKey, SecretKey};
+use ics_core::keystore::{KeyRef, KeyStanding, KeyStore};
 use ics_core::node::NodeSpec;
+use ics_core::signer::SignerState;
 
 use crate::archive;
 use crate::engine::Engine;
@@ -36,21 +37,11 @@ pub(crate) enum Decision {
     FullNode,
     /// The key must not sign here; the text says why and what to do.
     Withheld(KeyRef, String),
-    /// The key has never signed anywhere: bind it to this volume first.
-    SignFirst(KeyRef, SecretKey, StateFile),
+    /// The key signs nowhere yet: bind it to this volume first, with this state in it unless a
+    /// later one is there.
+    SignFirst(KeyRef, SecretKey, Option<SignerState>),
     /// The key is bound to this volume and its state is there.
     SignAgain(KeyRef, SecretKey),
-}
-
-/// A signer state file as it was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StateFile {
-    /// Not there.
-    Absent,
-    /// There, but not what CometBFT writes: a power loss can leave an empty file.
-    Unreadable,
-    /// There.
-    Present,
 }
 
 impl Decision {
@@ -70,8 +61,13 @@ impl Decision {
                 ),
             ));
         };
-        if let Some(other) = stored.bound_to.as_ref().filter(|it| **it != volume.storage) {
-            return Ok(Self::Withheld(
+        let found = site.state(public).await?;
+        let first = |key, secret, from: SignerState| {
+            let there = found.as_ref().is_some_and(|found| found.covers(&from));
+            Self::SignFirst(key, secret, (!there).then_some(from))
+        };
+        Ok(match stored.standing {
+            KeyStanding::Bound(other) if other != volume.storage => Self::Withheld(
                 key,
                 format!(
                     "consensus key {public} is bound to storage {other}, but volume {} is storage \
@@ -81,13 +77,9 @@ impl Decision {
                     volume.storage,
                     labels::STORAGE,
                 ),
-            ));
-        }
-        let state = site.state_file(public).await?;
-        Ok(match (stored.bound_to, state) {
-            (None, state) => Self::SignFirst(key, stored.key, state),
-            (Some(_), StateFile::Present) => Self::SignAgain(key, stored.key),
-            (Some(_), StateFile::Absent | StateFile::Unreadable) => Self::Withheld(
+            ),
+            KeyStanding::Bound(_) if found.is_some() => Self::SignAgain(key, stored.key),
+            KeyStanding::Bound(_) => Self::Withheld(
                 key,
                 format!(
                     "the signer state of consensus key {public} is missing or empty in volume {}, \
@@ -96,6 +88,15 @@ impl Decision {
                     volume.name
                 ),
             ),
+            KeyStanding::Lost => Self::Withheld(
+                key,
+                format!(
+                    "consensus key {public} was archived without its last signer state, so what it \
+                     has signed is unknown: assign another key on the provider"
+                ),
+            ),
+            KeyStanding::Resumes(state) => first(key, stored.key, state),
+            KeyStanding::Unbound => first(key, stored.key, SignerState::zero()),
         })
     }
 
@@ -116,18 +117,18 @@ impl Decision {
         }
     }
 
-    /// Puts the signer in place: its first state if it has none, the binding, then the key.
+    /// Puts the signer in place: the state to go on from, the binding, then the key.
     ///
-    /// Interrupted before the binding, nothing was ever started with the key and all is done again;
-    /// after it, the state is in the volume.
+    /// Interrupted before the binding, nothing was started with the key and all is done again; after
+    /// it, the state is in the volume.
     pub(crate) async fn carry_out(self, site: Site<'_>) -> Result<(), Failure> {
         let key = match self {
             Self::FullNode => return Ok(()),
             Self::Withheld(key, _) => return site.refuse_stray_key(&key).await,
             Self::SignAgain(_, key) => key,
             Self::SignFirst(name, key, state) => {
-                if state != StateFile::Present {
-                    site.put_zero_state(&name).await?;
+                if let Some(state) = state {
+                    site.put_state(&name, &state).await?;
                 }
                 site.keys.bind(&name, &site.volume.storage).await?;
                 key
@@ -139,12 +140,12 @@ impl Decision {
 }
 
 impl Site<'_> {
-    /// Puts the state of a key that has signed nothing, and reads it back: the binding that follows
-    /// cannot be undone, and engines take some broken uploads for complete.
-    async fn put_zero_state(&self, key: &KeyRef) -> Result<(), Failure> {
-        self.place(home::signer_state(key.public_key, ZERO_SIGNER_STATE))
+    /// Puts the state that a key goes on from, and reads it back: the binding that follows cannot be
+    /// undone, and engines take some broken uploads for complete.
+    async fn put_state(&self, key: &KeyRef, state: &SignerState) -> Result<(), Failure> {
+        self.place(home::signer_state(key.public_key, state.text()))
             .await?;
-        if self.state_file(key.public_key).await? == StateFile::Present {
+        if self.state(key.public_key).await?.as_ref() == Some(state) {
             return Ok(());
         }
         Err(Failure::transient(format!(
@@ -169,37 +170,15 @@ impl Site<'_> {
         )))
     }
 
-    async fn state_file(&self, key: PublicKey) -> Result<StateFile, Failure> {
+    /// The state of a key in the volume; `None` if there is none that can be read.
+    async fn state(&self, key: PublicKey) -> Result<Option<SignerState>, Failure> {
         let path = self.home.signer_state(key);
         let files = archive::read(self.engine, self.container, &path).await?;
-        let file = files.first();
-        Ok(file.map_or(StateFile::Absent, |it| judge(&it.bytes)))
+        Ok(files.first().and_then(|it| SignerState::read(&it.bytes)))
     }
 
     async fn place(&self, entries: Vec<Entry>) -> Result<(), Failure> {
         let folder = self.home.mount();
         upload::place(self.engine, self.container, folder, self.owner, entries).await
-    }
-}
-
-/// CometBFT's `FilePVLastSignState`: a JSON object with the height as a decimal string.
-fn judge(bytes: &[u8]) -> StateFile {
-    let state: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
-    let height = state
-        .ok()
-        .and_then(|it| it["height"].as_str()?.parse::<u64>().ok());
-    height.map_or(StateFile::Unreadable, |_| StateFile::Present)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_or_cut_state_is_not_a_state() {
-        assert_eq!(judge(ZERO_SIGNER_STATE.as_bytes()), StateFile::Present);
-        for bad in ["", "{", "{}", "{\"height\": 5}", "{\"height\": \"x\"}"] {
-            assert_eq!(judge(bad.as_bytes()), StateFile::Unreadable, "{bad}");
-        }
     }
 }

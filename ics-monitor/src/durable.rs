@@ -141,6 +141,24 @@ pub(crate) fn move_folder(from: &Path, to: &Path) -> Result<(), Failure> {
     sync_folder(parent_of(from))
 }
 
+/// Gives a file of a folder another name, in place of what may have that; absent is success.
+pub(crate) fn rename(folder: &Path, from: &str, to: &str) -> Result<(), Failure> {
+    let path = folder.join(from);
+    match fs::rename(&path, folder.join(to)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("rename", &path, &e)),
+        _ => sync_folder(folder),
+    }
+}
+
+/// Removes a file of a folder; absent is success.
+pub(crate) fn remove(folder: &Path, name: &str) -> Result<(), Failure> {
+    let path = folder.join(name);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, &e)),
+        _ => sync_folder(folder),
+    }
+}
+
 /// Makes sure that what a folder lists is on the disk.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), Failure> {
     File::open(path)

@@ -10,8 +10,9 @@
 //! ```
 //!
 //! The number counts the keys of one consumer in the order of their making, archived ones
-//! included. A key's folder appears, and later moves to the archive, in one rename: there is no
-//! moment at which half a key or two copies of it exist.
+//! included. A key's folder appears, moves to the archive, and back when it is bound again, in one
+//! rename: there is no moment at which half a key or two copies of it exist. A state says what its key
+//! has signed only in the archive; beside a key in use it is what a crash has left.
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,7 +23,8 @@ use async_trait::async_trait;
 use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
 use ics_core::key::{PublicKey, SecretKey};
-use ics_core::keystore::{KeyRef, KeyStore, StorageId, StoredKey};
+use ics_core::keystore::{KeyRef, KeyStanding, KeyStore, StorageId, StoredKey};
+use ics_core::signer::SignerState;
 use zeroize::Zeroizing;
 
 use crate::durable::{self, Creation};
@@ -33,6 +35,9 @@ const KEY_FILE: &str = "priv_validator_key.json";
 
 /// The file of a signer state, named as CometBFT names it.
 const STATE_FILE: &str = "priv_validator_state.json";
+
+/// A signer state of which nobody knows whether it was the last, kept for people.
+const UNSURE_FILE: &str = "unsure_state.json";
 
 /// The file that names the storage a key is bound to.
 const BINDING_FILE: &str = "bound_to";
@@ -157,7 +162,10 @@ impl Store {
                 durable::remove_drafts(&consumer)?;
                 for key in folders(&consumer)? {
                     durable::remove_drafts(&key)?;
+                    // What a process that died before it could sync has done is read from now on.
+                    durable::sync_folder(&key)?;
                 }
+                durable::sync_folder(&consumer)?;
             }
         }
         Ok(store)
@@ -169,7 +177,12 @@ impl Store {
         let last = active.iter().chain(&archived).map(|entry| entry.number);
         let next = last.max().unwrap_or(0).saturating_add(1);
         active.retain(|entry| archived.iter().all(|old| old.address != entry.address));
-        let entry = match active.into_iter().max_by_key(|entry| entry.number) {
+        active.sort_by_key(|entry| entry.number);
+        let mut unbound = None;
+        while let Some(entry) = active.pop().filter(|_| unbound.is_none()) {
+            unbound = read_binding(&entry.path)?.is_none().then_some(entry);
+        }
+        let entry = match unbound {
             Some(entry) => entry,
             None => self.make(consumer_id, next)?,
         };
@@ -183,30 +196,36 @@ impl Store {
     }
 
     fn load(&self, key: &KeyRef) -> Result<Option<StoredKey>, Failure> {
-        let Some(entry) = self.active(key)? else {
+        let Some((place, entry)) = self.find(key)? else {
             return Ok(None);
         };
         Ok(Some(StoredKey {
             key: read_key(&entry)?,
-            bound_to: read_binding(&entry.path)?,
+            standing: match place {
+                Place::Active => match read_binding(&entry.path)? {
+                    Some(storage) => KeyStanding::Bound(storage),
+                    None => KeyStanding::Unbound,
+                },
+                Place::Archived => match read_state(&entry.path)? {
+                    Some(state) => KeyStanding::Resumes(state),
+                    None => KeyStanding::Lost,
+                },
+            },
         }))
     }
 
     fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure> {
-        let Some(entry) = self.active(key)? else {
-            return Err(Failure::permanent(format!(
-                "{}: no key {} of consumer {} is in use; it cannot be bound",
-                self.folder.display(),
-                key.public_key.address(),
-                key.consumer_id
-            )));
-        };
         let text = format!("{storage}\n");
+        let entry = match self.find(key)? {
+            None => return Err(self.unknown(key, "it cannot be bound")),
+            Some((Place::Active, entry)) => entry,
+            Some((Place::Archived, entry)) => return self.resume(key, &entry, &text),
+        };
         if durable::create(&entry.path, BINDING_FILE, text.as_bytes())? == Creation::Done {
             return Ok(());
         }
         match read_binding(&entry.path)? {
-            Some(bound) if bound == *storage => Ok(()),
+            Some(bound) if bound == *storage => self.sync(&entry),
             bound => Err(Failure::permanent(format!(
                 "{}: the key signs on storage {} and never on {storage}: bring that storage back, or archive this key and take a fresh one",
                 entry.path.display(),
@@ -215,23 +234,33 @@ impl Store {
         }
     }
 
-    fn archive(&self, key: &KeyRef, state: Option<&[u8]>) -> Result<(), Failure> {
-        let folder = self
-            .place(Place::Archived)
-            .join(key.consumer_id.to_string());
-        if self.find(Place::Archived, key)?.is_some() {
-            return durable::sync_folder(&folder);
-        }
-        let Some(entry) = self.find(Place::Active, key)? else {
+    /// Takes an archived key back into use, bound as `binding` says.
+    fn resume(&self, key: &KeyRef, entry: &Entry, binding: &str) -> Result<(), Failure> {
+        if read_state(&entry.path)?.is_none() {
             return Err(Failure::permanent(format!(
-                "{}: holds no key {} of consumer {}; nothing to archive",
-                self.folder.display(),
-                key.public_key.address(),
-                key.consumer_id
+                "{}: the key was archived without its last signer state, so what it has signed is unknown: assign another key on the provider",
+                entry.path.display()
             )));
+        }
+        durable::replace(&entry.path, BINDING_FILE, binding.as_bytes())?;
+        let folder = self.folder_of(Place::Active, key.consumer_id);
+        durable::create_folder(&folder)?;
+        let path = folder.join(entry.name());
+        durable::move_folder(&entry.path, &path)?;
+        durable::remove(&path, STATE_FILE)
+    }
+
+    fn archive(&self, key: &KeyRef, state: Option<&[u8]>) -> Result<(), Failure> {
+        let folder = self.folder_of(Place::Archived, key.consumer_id);
+        let entry = match self.find(key)? {
+            None => return Err(self.unknown(key, "nothing to archive")),
+            Some((Place::Archived, _)) => return durable::sync_folder(&folder),
+            Some((Place::Active, entry)) => entry,
         };
-        if let Some(state) = state {
-            durable::replace(&entry.path, STATE_FILE, state)?;
+        match state {
+            Some(state) => durable::replace(&entry.path, STATE_FILE, state)?,
+            // What a crash has left there may have been signed beyond.
+            None => durable::rename(&entry.path, STATE_FILE, UNSURE_FILE)?,
         }
         durable::create_folder(&folder)?;
         durable::move_folder(&entry.path, &folder.join(entry.name()))
@@ -250,7 +279,7 @@ impl Store {
 
     /// Makes a key: its folder is filled under another name, then gets its own.
     fn make(&self, consumer_id: ConsumerId, number: u64) -> Result<Entry, Failure> {
-        let folder = self.place(Place::Active).join(consumer_id.to_string());
+        let folder = self.folder_of(Place::Active, consumer_id);
         durable::create_folder(&folder)?;
         let key = keyfile::fresh()?;
         let draft = durable::draft_folder(&folder)?;
@@ -279,18 +308,29 @@ impl Store {
         durable::sync_folder(&self.folder)
     }
 
-    /// Finds a key that is in use; an archived one never is, wherever a copy of it lies.
-    fn active(&self, key: &KeyRef) -> Result<Option<Entry>, Failure> {
-        if self.find(Place::Archived, key)?.is_some() {
-            return Ok(None);
+    /// Finds a key. One that is in the archive is archived, wherever a copy of it lies.
+    fn find(&self, key: &KeyRef) -> Result<Option<(Place, Entry)>, Failure> {
+        let address = key.public_key.address().to_string();
+        for place in [Place::Archived, Place::Active] {
+            let mut entries = self.entries(place, key.consumer_id)?.into_iter();
+            if let Some(entry) = entries.find(|entry| entry.address == address) {
+                return Ok(Some((place, entry)));
+            }
         }
-        self.find(Place::Active, key)
+        Ok(None)
     }
 
-    fn find(&self, place: Place, key: &KeyRef) -> Result<Option<Entry>, Failure> {
-        let address = key.public_key.address().to_string();
-        let entries = self.entries(place, key.consumer_id)?;
-        Ok(entries.into_iter().find(|entry| entry.address == address))
+    fn unknown(&self, key: &KeyRef, so: &str) -> Failure {
+        Failure::permanent(format!(
+            "{}: holds no key {} of consumer {}; {so}",
+            self.folder.display(),
+            key.public_key.address(),
+            key.consumer_id
+        ))
+    }
+
+    fn folder_of(&self, place: Place, consumer_id: ConsumerId) -> PathBuf {
+        self.place(place).join(consumer_id.to_string())
     }
 
     fn place(&self, place: Place) -> PathBuf {
@@ -301,7 +341,7 @@ impl Store {
     }
 
     fn entries(&self, place: Place, consumer_id: ConsumerId) -> Result<Vec<Entry>, Failure> {
-        let folder = self.place(place).join(consumer_id.to_string());
+        let folder = self.folder_of(place, consumer_id);
         if !folder.is_dir() {
             return Ok(Vec::new());
         }
@@ -352,6 +392,16 @@ fn read_binding(folder: &Path) -> Result<Option<StorageId>, Failure> {
         ))
     })?;
     Ok(Some(storage))
+}
+
+/// The last state of an archived key; `None` if there is none that can be read.
+fn read_state(folder: &Path) -> Result<Option<SignerState>, Failure> {
+    let path = folder.join(STATE_FILE);
+    match fs::read(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(durable::failed("read", &path, &e)),
+        Ok(bytes) => Ok(SignerState::read(&bytes)),
+    }
 }
 
 fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {

@@ -3,7 +3,7 @@
 use ics_core::artifact::Digest;
 use ics_core::deploy::Deployer as _;
 use ics_core::failure::FailureKind;
-use ics_core::key::ZERO_SIGNER_STATE;
+use ics_core::signer::SignerState;
 
 use crate::world::{Genesis, World, eventually, peer, run_first};
 use crate::{key_path, signs, state_path};
@@ -32,7 +32,10 @@ async fn the_home_has_its_files_with_modes_and_owner() {
         ("config/genesis.json".to_owned(), Some(genesis)),
         ("config/node_key.json".to_owned(), None),
         (key_path(&spec), None),
-        (state_path(&spec), Some(ZERO_SIGNER_STATE.to_owned())),
+        (
+            state_path(&spec),
+            Some(SignerState::zero().text().to_owned()),
+        ),
     ];
     for (path, text) in spec.files(true) {
         files.push((path.to_owned(), Some(text)));

@@ -5,6 +5,7 @@ mod check;
 mod home;
 mod removal;
 mod signer;
+mod switch;
 mod world;
 
 use ics_core::deploy::{NodeSigner, NodeStatus};

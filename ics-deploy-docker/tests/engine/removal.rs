@@ -6,8 +6,8 @@ use bollard::query_parameters::{
 };
 use ics_core::deploy::{Deployer as _, NodeState};
 use ics_core::failure::FailureKind;
-use ics_core::key::ZERO_SIGNER_STATE;
 use ics_core::node::Signer;
+use ics_core::signer::SignerState;
 
 use crate::world::{CONSUMER, Held, IMAGE, World, run, run_first};
 use crate::{signs, state_path, wait_for_file};
@@ -98,7 +98,7 @@ async fn delete_archives_from_a_volume_whose_container_is_gone() {
         (1, None, &NodeState::Stopped)
     );
     world.deployer.delete(CONSUMER).await.expect("deleted");
-    let zero = Some(Held::Archived(Some(ZERO_SIGNER_STATE.into())));
+    let zero = Some(Held::Archived(Some(SignerState::zero().text().into())));
     assert_eq!(
         (world.keys.held(&old), world.keys.held(&new)),
         (zero.clone(), zero)

@@ -15,7 +15,7 @@ use crate::{key_path, signs, state_path, wait_for_file, withheld};
 async fn an_apply_interrupted_before_the_binding_is_done_again() {
     let world = World::new().await;
     let spec = world.spec();
-    world.keys.break_binds(1);
+    world.keys.break_writes(1);
     let failure = world.deployer.apply(&spec).await.expect_err("bind fails");
     assert!(failure.message.contains("full"), "{failure}");
     assert_eq!(world.running().await, 0);
@@ -113,6 +113,15 @@ async fn a_key_bound_elsewhere_signs_once_it_is_bound_here() {
     let status = world.deployer.apply(&spec).await.expect("applied");
     assert_eq!(status.signer, signs(&spec));
     world.keys.set(&key, Held::Archived(None));
+    let status = world.deployer.apply(&spec).await.expect("applied");
+    assert!(
+        withheld(&status).contains("archived without its last signer state"),
+        "{status:?}"
+    );
+    world.keys.set(&key, Held::Unbound);
+    let status = world.deployer.apply(&spec).await.expect("applied");
+    assert_eq!(status.signer, signs(&spec));
+    world.keys.forget(&key);
     let status = world.deployer.apply(&spec).await.expect("applied");
     assert!(
         withheld(&status).contains("restore the key store"),

@@ -20,10 +20,11 @@ use ics_core::artifact::{ArtifactRef, Artifacts, Digest};
 use ics_core::failure::Failure;
 use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::SecretKey;
-use ics_core::keystore::{KeyRef, KeyStore, StorageId, StoredKey};
+use ics_core::keystore::{KeyRef, KeyStanding, KeyStore, StorageId, StoredKey};
 use ics_core::node::{Moniker, NodeSettings, NodeSpec, Program, Resources, Signer};
 use ics_core::peers::{Host, NodeId, Peer};
 use ics_core::ports::Ports;
+use ics_core::signer::SignerState;
 use ics_deploy_docker::{DockerDeployer, DockerSettings, Instance};
 use zeroize::Zeroizing;
 
@@ -323,11 +324,11 @@ fn secret(seed: u8) -> SecretKey {
     SecretKey::from_seed(Zeroizing::new([seed; 32]))
 }
 
-/// A key store in memory, whose next `bind` can be made to fail.
+/// A key store in memory, whose next writes can be made to fail.
 #[derive(Default)]
 pub(crate) struct Keys {
     held: Mutex<BTreeMap<KeyRef, Held>>,
-    broken: Mutex<u32>,
+    broken: AtomicU32,
 }
 
 impl Keys {
@@ -348,12 +349,27 @@ impl Keys {
         self.lock().insert(*key, held);
     }
 
+    pub(crate) fn forget(&self, key: &KeyRef) {
+        self.lock().remove(key);
+    }
+
     pub(crate) fn held(&self, key: &KeyRef) -> Option<Held> {
         self.lock().get(key).cloned()
     }
 
-    pub(crate) fn break_binds(&self, count: u32) {
-        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = count;
+    pub(crate) fn break_writes(&self, count: u32) {
+        self.broken.store(count, Ordering::Relaxed);
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        let less = |count: u32| count.checked_sub(1);
+        let broken = self
+            .broken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        match broken {
+            Ok(_) => Err(Failure::transient("the disk of the key store is full")),
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -364,35 +380,36 @@ impl KeyStore for Keys {
     }
 
     async fn load(&self, key: &KeyRef) -> Result<Option<StoredKey>, Failure> {
-        let bound_to = match self.held(key) {
-            Some(Held::Unbound) => None,
-            Some(Held::BoundTo(storage)) => Some(storage),
-            Some(Held::Archived(_)) | None => return Ok(None),
+        let standing = match self.held(key) {
+            Some(Held::Unbound) => KeyStanding::Unbound,
+            Some(Held::BoundTo(storage)) => KeyStanding::Bound(storage),
+            Some(Held::Archived(state)) => {
+                let state = state.as_deref().and_then(SignerState::read);
+                state.map_or(KeyStanding::Lost, KeyStanding::Resumes)
+            }
+            None => return Ok(None),
         };
         let mut secrets = (0..=u8::MAX).map(secret);
         let found = secrets.find(|secret| secret.public() == key.public_key);
-        Ok(found.map(|key| StoredKey { key, bound_to }))
+        Ok(found.map(|key| StoredKey { key, standing }))
     }
 
     async fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure> {
-        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        if *broken > 0 {
-            *broken -= 1;
-            return Err(Failure::transient("the disk of the key store is full"));
-        }
-        match self.held(key) {
-            Some(Held::BoundTo(other)) if other != *storage => {
+        self.write()?;
+        match self.load(key).await?.map(|it| it.standing) {
+            Some(KeyStanding::Bound(other)) if other != *storage => {
                 Err(Failure::permanent("bound elsewhere"))
             }
-            Some(Held::Unbound | Held::BoundTo(_)) => {
+            Some(standing) if standing.may_sign() => {
                 self.set(key, Held::BoundTo(storage.clone()));
                 Ok(())
             }
-            Some(Held::Archived(_)) | None => Err(Failure::permanent("unknown key")),
+            _ => Err(Failure::permanent("unknown or lost key")),
         }
     }
 
     async fn archive(&self, key: &KeyRef, signer_state: Option<&[u8]>) -> Result<(), Failure> {
+        self.write()?;
         let state = signer_state.map(<[u8]>::to_vec);
         match self.held(key) {
             Some(Held::Archived(_)) => {}

@@ -2,7 +2,6 @@
 
 use super::*;
 use ics_core::failure::FailureKind;
-use ics_core::key::ZERO_SIGNER_STATE;
 
 const CONSUMER: ConsumerId = ConsumerId::new(7);
 
@@ -28,7 +27,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_prepared_key_stays_the_one_to_use_until_it_is_archived() {
+async fn a_prepared_key_stays_the_one_to_assign_until_it_is_bound_or_archived() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
     let first = store.prepare(CONSUMER).await.expect("made");
@@ -42,14 +41,16 @@ async fn a_prepared_key_stays_the_one_to_use_until_it_is_archived() {
     store.archive(&first, None).await.expect("archived");
     let second = store.prepare(CONSUMER).await.expect("made");
     assert_ne!(first, second);
-    assert!(store.load(&first).await.expect("read").is_none());
-    assert!(store.load(&second).await.expect("read").is_some());
     assert_eq!(store.prepare(CONSUMER).await, Ok(second));
+    store.bind(&second, &storage("v")).await.expect("bound");
+    let third = store.prepare(CONSUMER).await.expect("made");
+    assert_ne!(second, third);
+    assert_eq!(store.prepare(CONSUMER).await, Ok(third));
     let names: Vec<_> = files(&root.path().join("keys"))
         .iter()
         .filter_map(|path| Some(path.split_once("/7/")?.1.split_once('-')?.0.to_owned()))
         .collect();
-    assert_eq!(names, ["000001", "000002"]);
+    assert_eq!(names, ["000001", "000002", "000002", "000003"]);
 }
 
 #[tokio::test]
@@ -78,13 +79,24 @@ async fn at_once_and_again_there_is_one_key_and_one_node_key() {
     );
 }
 
+/// What the store says of a key that it holds.
+async fn standing(store: &FileKeyStore, key: &KeyRef) -> KeyStanding {
+    let stored = store.load(key).await.expect("read").expect("held");
+    assert_eq!(stored.key.public(), key.public_key);
+    stored.standing
+}
+
+fn state(height: u64) -> SignerState {
+    let text = format!("{{\"height\":\"{height}\",\"round\":0,\"step\":3}}");
+    SignerState::read(text.as_bytes()).expect("a state")
+}
+
 #[tokio::test]
-async fn a_key_is_bound_once_and_for_ever() {
+async fn a_key_is_bound_to_one_storage() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
     let key = store.prepare(CONSUMER).await.expect("made");
-    let bound = |stored: Option<StoredKey>| stored.and_then(|stored| stored.bound_to);
-    assert_eq!(bound(store.load(&key).await.expect("read")), None);
+    assert_eq!(standing(&store, &key).await, KeyStanding::Unbound);
     store.bind(&key, &storage("volume-1")).await.expect("bound");
     store
         .bind(&key, &storage("volume-1"))
@@ -96,15 +108,14 @@ async fn a_key_is_bound_once_and_for_ever() {
         .expect_err("bound");
     assert_eq!(failure.kind, FailureKind::Permanent);
     assert!(failure.message.contains("volume-1"), "{failure}");
-    assert_eq!(
-        bound(store.load(&key).await.expect("read")),
-        Some(storage("volume-1"))
-    );
+    let bound = KeyStanding::Bound(storage("volume-1"));
+    assert_eq!(standing(&store, &key).await, bound);
     let unknown = KeyRef {
         public_key: PublicKey::new([1; 32]),
         ..key
     };
     assert!(store.bind(&unknown, &storage("volume-1")).await.is_err());
+    assert!(store.archive(&unknown, None).await.is_err());
     assert!(store.load(&unknown).await.expect("read").is_none());
 }
 
@@ -114,30 +125,88 @@ async fn the_archive_keeps_key_state_and_binding_as_first_archived() {
     let store = open(root.path());
     let key = store.prepare(CONSUMER).await.expect("made");
     store.bind(&key, &storage("volume-1")).await.expect("bound");
-    store
-        .archive(&key, Some(b"{\"height\":\"5\"}"))
-        .await
-        .expect("archived");
-    store
-        .archive(&key, Some(ZERO_SIGNER_STATE.as_bytes()))
-        .await
-        .expect("archived");
-    store.archive(&key, None).await.expect("archived");
-    assert!(store.bind(&key, &storage("volume-1")).await.is_err());
-
+    for written in [Some(state(5)), Some(state(4)), Some(state(6)), None] {
+        let written = written.as_ref().map(|it| it.text().as_bytes());
+        store.archive(&key, written).await.expect("archived");
+        let standing = standing(&store, &key).await;
+        assert_eq!(standing, KeyStanding::Resumes(state(5)));
+    }
     let name = format!("000001-{}", key.public_key.address());
     let folder = root.path().join("keys/archive/7").join(name);
     let read = |name: &str| fs::read_to_string(folder.join(name)).expect("archived");
-    assert_eq!(read(STATE_FILE), "{\"height\":\"5\"}");
+    assert_eq!(read(STATE_FILE), state(5).text());
     assert_eq!(read(BINDING_FILE), "volume-1\n");
-    let path = folder.join(KEY_FILE);
-    let kept = keyfile::consensus_key(read(KEY_FILE).as_bytes(), &path).expect("whole");
-    assert_eq!(kept.public(), key.public_key);
     assert!(
         list(&root.path().join("keys/consumers/7"))
             .expect("folder")
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn an_archived_key_goes_on_on_another_storage_from_its_last_state() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = open(root.path());
+    let key = store.prepare(CONSUMER).await.expect("made");
+    store.bind(&key, &storage("volume-1")).await.expect("bound");
+    for (height, volume) in [(5, "volume-2"), (9, "volume-1")] {
+        let text = state(height).text().to_owned();
+        let archived = store.archive(&key, Some(text.as_bytes())).await;
+        archived.expect("archived");
+        store.bind(&key, &storage(volume)).await.expect("bound");
+        let bound = KeyStanding::Bound(storage(volume));
+        assert_eq!(standing(&store, &key).await, bound);
+        assert!(store.bind(&key, &storage("other")).await.is_err());
+    }
+    // The state from which it went on is not its last one.
+    store.archive(&key, None).await.expect("archived");
+    assert_eq!(standing(&store, &key).await, KeyStanding::Lost);
+}
+
+#[tokio::test]
+async fn a_key_whose_last_state_is_unknown_is_never_bound_again() {
+    for lost in [None, Some("")] {
+        let root = tempfile::tempdir().expect("a folder");
+        let store = open(root.path());
+        let key = store.prepare(CONSUMER).await.expect("made");
+        store.bind(&key, &storage("volume-1")).await.expect("bound");
+        let archived = store.archive(&key, lost.map(str::as_bytes)).await;
+        archived.expect("archived");
+        assert_eq!(standing(&store, &key).await, KeyStanding::Lost);
+        let failure = store.bind(&key, &storage("volume-1")).await;
+        let failure = failure.expect_err("lost");
+        assert_eq!(failure.kind, FailureKind::Permanent);
+        assert!(failure.message.contains("assign another key"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn taking_a_key_back_into_use_may_be_cut_off_anywhere() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = open(root.path());
+    let key = store.prepare(CONSUMER).await.expect("made");
+    let five = state(5).text().to_owned();
+    store.bind(&key, &storage("volume-1")).await.expect("bound");
+    let archived = store.archive(&key, Some(five.as_bytes())).await;
+    archived.expect("archived");
+    let name = format!("7/000001-{}", key.public_key.address());
+    let keys = root.path().join("keys");
+    let (archive, active) = (
+        keys.join("archive").join(&name),
+        keys.join("consumers").join(&name),
+    );
+    // The binding is written, the key not moved: nothing has signed, and all is done again.
+    fs::write(archive.join(BINDING_FILE), "volume-2\n").expect("written");
+    drop(store);
+    let store = open(root.path());
+    let resumes = KeyStanding::Resumes(state(5));
+    assert_eq!(standing(&store, &key).await, resumes);
+    // It is moved, its old state still beside it: it signs, and that state is not its last one.
+    fs::rename(&archive, &active).expect("moved");
+    let bound = KeyStanding::Bound(storage("volume-2"));
+    assert_eq!(standing(&store, &key).await, bound);
+    store.archive(&key, None).await.expect("archived");
+    assert_eq!(standing(&store, &key).await, KeyStanding::Lost);
 }
 
 #[tokio::test]
@@ -165,13 +234,13 @@ async fn a_crash_before_the_move_loses_neither_key_nor_state() {
     store.archive(&key, None).await.expect("archived");
     let kept = files(&root.path().join("keys/archive"));
     assert!(
-        kept.iter().any(|path| path.ends_with(STATE_FILE)),
+        kept.iter().any(|path| path.ends_with(UNSURE_FILE)),
         "{kept:?}"
     );
 }
 
 #[tokio::test]
-async fn an_archived_key_is_never_used_again_though_a_copy_comes_back() {
+async fn an_archived_key_stays_archived_though_a_copy_comes_back() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
     let key = store.prepare(CONSUMER).await.expect("made");
@@ -185,7 +254,7 @@ async fn an_archived_key_is_never_used_again_though_a_copy_comes_back() {
         copy.join(KEY_FILE),
     )
     .expect("copied");
-    assert!(store.load(&key).await.expect("read").is_none());
+    assert_eq!(standing(&store, &key).await, KeyStanding::Lost);
     store.archive(&key, None).await.expect("archived still");
     assert_ne!(store.prepare(CONSUMER).await, Ok(key));
 }
