@@ -90,6 +90,8 @@ pub enum Outcome {
         /// How we stand in it.
         standing: Standing,
     },
+    /// Of [`Query::HoldsKey`]: whether the store holds the key and it may sign.
+    HoldsKey(bool),
     /// Of [`Action::Broadcast`]: the transaction succeeded in this block.
     Included(Height),
     /// Of [`Action::PrepareKey`]: this key is durable.
@@ -247,6 +249,8 @@ pub enum Query {
         /// The RPC port of our node.
         rpc_port: u16,
     },
+    /// Whether we hold this key and it may sign: [`crate::keystore::KeyStanding::may_sign`].
+    HoldsKey(KeyRef),
     /// The phases of all consumers: hints, of no certain height.
     Phases,
 }

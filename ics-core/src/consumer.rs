@@ -41,8 +41,10 @@ pub(crate) struct Consumer {
     pub(crate) contradiction: Option<String>,
     pub(crate) selection: Option<Selected>,
     pub(crate) readiness: Option<Readiness>,
-    /// The durable key for it.
+    /// The durable key to assign next.
     pub(crate) key: Option<KeyRef>,
+    /// Whether we hold the key that was assigned last, and when that was asked.
+    pub(crate) holds_key: Option<(PublicKey, bool, UnixTime)>,
     /// The transaction that is in this block and whose effect has not been read yet.
     pub(crate) sent: Option<(Tx, Height)>,
     pub(crate) genesis: Option<Built>,
@@ -121,6 +123,7 @@ pub(crate) enum Want {
         rpc_port: u16,
     },
     Delete,
+    HoldsKey(KeyRef),
     Look(Option<Height>),
     PrepareKey,
     Stop,
@@ -156,7 +159,7 @@ impl Want {
             Self::Check(_) => Kind::Check,
             Self::Delete => Kind::Delete,
             Self::Look(_) => Kind::Look,
-            Self::PrepareKey => Kind::Key,
+            Self::HoldsKey(_) | Self::PrepareKey => Kind::Key,
         }
     }
 }
@@ -182,6 +185,7 @@ impl Consumer {
             selection: None,
             readiness: None,
             key: None,
+            holds_key: None,
             sent: None,
             genesis: None,
             node: None,

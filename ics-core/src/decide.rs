@@ -6,6 +6,7 @@
 mod ending;
 mod launched;
 mod prelaunch;
+mod signing;
 
 use crate::action::{Check, Tx};
 use crate::consumer::{Consumer, Kind, Want};

@@ -10,7 +10,7 @@
 //! | then, a consumer in its last minute before spawn | every 5 s | `countdown`, `countdown_from` |
 //! | then, a due consumer | every 1 s for 30 s, every 5 s until 2 min, then every 30 s | `poll_*` |
 //! | readiness | every 60 s; every 5 s while something is missing | `ready`, `not_ready` |
-//! | the consumer's own set while we leave | every 10 s | `leaving` |
+//! | the consumer's own set while we leave or our key changes | every 10 s | `leaving` |
 //! | after a failure | 1 s, 2 s, 4 s … 60 s, plus up to a quarter by consumer id | `retry_first`, `retry_most` |
 //! | after a permanent failure | 60 s, plus up to a quarter by consumer id | `retry_most` |
 //!
@@ -71,7 +71,7 @@ pub struct Schedule {
     pub ready: Duration,
     /// How soon a failed readiness check is repeated.
     pub not_ready: Duration,
-    /// How often a consumer's own validator set is read while we leave it.
+    /// How often a consumer's own validator set is read while we leave it or our key there changes.
     pub leaving: Duration,
     /// How long to wait after the first failure; doubled after each further one.
     pub retry_first: Duration,

@@ -169,6 +169,7 @@ impl Effects {
                     .collect();
                 Ok(Outcome::ConsumerSet(keys))
             }
+            Query::HoldsKey(key) => self.holds(&key).await.map(Outcome::HoldsKey),
             Query::Phases => {
                 let (height, _) = provider.latest().await?;
                 let (phases, blocks_per_epoch) =
@@ -179,6 +180,12 @@ impl Effects {
                 })
             }
         }
+    }
+
+    /// Whether the store holds a key that may sign.
+    async fn holds(&self, key: &KeyRef) -> Result<bool, Failure> {
+        let stored = self.backends.keys.load(key).await?;
+        Ok(stored.is_some_and(|stored| stored.standing.may_sign()))
     }
 
     async fn broadcast(&self, tx: Tx) -> Result<Outcome, Failure> {
@@ -225,9 +232,9 @@ impl Effects {
                 .check(check.consumer_id, &check.run.program, &check.ports);
         let key = async {
             let Some(key) = &check.key else { return Ok(()) };
-            match self.backends.keys.load(key).await? {
-                Some(_) => Ok(()),
-                None => Err(Failure::permanent(format!(
+            match self.holds(key).await? {
+                true => Ok(()),
+                false => Err(Failure::permanent(format!(
                     "key {} is assigned, but this instance does not hold it: assign another on the \
                      provider, or run the instance that holds it",
                     key.public_key

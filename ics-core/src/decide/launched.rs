@@ -6,7 +6,6 @@ use crate::artifact::ArtifactRef;
 use crate::consumer::{Kind, Want};
 use crate::deploy::{NodeSigner, NodeState};
 use crate::genesis::{Expectation, OurKeys};
-use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::node::{NodeSpec, Signer};
 use crate::peers::{self, Dial, Peer};
@@ -114,7 +113,8 @@ impl Case<'_> {
     fn apply(&self, run: &Run, genesis: ArtifactRef) -> Plan {
         let ports = self.ports();
         let (peers, mut alarms) = self.peers(ports.p2p);
-        let key = self.signing_key(&mut alarms);
+        let signing = self.signing();
+        alarms.extend(signing.alarm);
         let spec = NodeSpec {
             consumer_id: self.consumer.id,
             chain_id: self.snapshot.chain_id.clone(),
@@ -123,7 +123,7 @@ impl Case<'_> {
             genesis,
             ports,
             settings: self.world.policy.node.clone(),
-            signer: key.map_or(Signer::None, |public_key| {
+            signer: signing.key.map_or(Signer::None, |public_key| {
                 Signer::Key(KeyRef {
                     consumer_id: self.consumer.id,
                     public_key,
@@ -139,7 +139,11 @@ impl Case<'_> {
         let mut plan = match fits.map(|node| &node.state) {
             Some(NodeState::Failing(how)) => Plan::new(Stage::Deploying, "the node keeps failing")
                 .alarm(Alarm::critical(format!("the node keeps failing: {how}"))),
-            Some(_) => Plan::new(Stage::Running, self.running()),
+            Some(_) => {
+                let mut plan = Plan::new(Stage::Running, self.running());
+                plan.wants.extend(signing.want);
+                signing.wake.into_iter().fold(plan, Plan::wake_at)
+            }
             None => {
                 let plan = Plan::new(Stage::Deploying, "starting the node");
                 self.alarm_if_failed(plan, Kind::Deploy)
@@ -177,33 +181,6 @@ impl Case<'_> {
                 plan.alarm(Alarm::critical(text))
             }
             None => plan,
-        }
-    }
-
-    /// The key that the node signs with, once and for ever: the one it was deployed with, else the
-    /// one in the set, else the assigned one; never our provider key.
-    fn signing_key(&self, alarms: &mut Vec<Alarm>) -> Option<PublicKey> {
-        let in_set = self
-            .snapshot
-            .member(self.world.local)
-            .map(|member| member.consumer_key);
-        let wanted = in_set.or(self.snapshot.assigned_key);
-        let wanted = wanted.filter(|key| *key != self.world.local.provider_key);
-        if wanted.is_none() {
-            let text = "our provider key stands in the consumer's set: the node runs without a key \
-                        and misses blocks until a fresh key is in the set";
-            alarms.push(Alarm::critical(text));
-        }
-        match self.consumer.node.as_ref().map(|node| &node.signer) {
-            Some(NodeSigner::Key(deployed)) if Some(*deployed) != wanted => {
-                let text = format!(
-                    "the node signs with {deployed}, but the provider's set has another key: a key \
-                     changed after launch is not switched"
-                );
-                alarms.push(Alarm::critical(text));
-                Some(*deployed)
-            }
-            _ => wanted,
         }
     }
 

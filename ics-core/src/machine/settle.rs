@@ -183,6 +183,9 @@ impl Machine {
             (Want::PrepareKey, Outcome::Key(key)) if key.consumer_id == id => {
                 self.consumer(id).key = Some(key);
             }
+            (Want::HoldsKey(key), Outcome::HoldsKey(held)) => {
+                self.consumer(id).holds_key = Some((key.public_key, held, now));
+            }
             (Want::Broadcast(tx), Outcome::Included(height)) => {
                 let consumer = self.consumer(id);
                 consumer.sent = Some((tx, height));
@@ -393,6 +396,10 @@ impl Consumer {
         if snapshot.phase == Phase::Deleted {
             self.deleted_at.get_or_insert(height);
         }
+        // Once assigned it is no longer the next one: the provider refuses it from then on.
+        self.key = self
+            .key
+            .filter(|key| snapshot.assigned_key != Some(key.public_key));
         if let Some((tx, included)) = self.sent.filter(|(_, included)| *included <= height) {
             self.sent = None;
             if !shows(&tx, &snapshot) {

@@ -176,6 +176,10 @@ fn action(op: OpId, consumer_id: ConsumerId, created: Option<Height>, want: Want
             },
         },
         Want::Delete => Action::Delete { op, consumer_id },
+        Want::HoldsKey(key) => Action::Query {
+            op,
+            query: Query::HoldsKey(key),
+        },
         Want::Look(height) => Action::Query {
             op,
             query: Query::Consumer {

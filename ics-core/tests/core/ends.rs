@@ -1,7 +1,7 @@
 //! What must hold of every world once its faults are over.
 
 use ics_core::action::Level;
-use ics_core::deploy::{NodeState, NodeStatus};
+use ics_core::deploy::{NodeSigner, NodeState, NodeStatus};
 use ics_core::phase::Phase;
 use ics_core::status::{ConsumerStatus, Stage};
 
@@ -33,6 +33,14 @@ pub(crate) fn ended_well(world: &World) -> Result<(), String> {
     }
 }
 
+/// Whether the node signs with the key of ours that the consumer's own set has, if it has one.
+fn signs(world: &World, status: &ConsumerStatus, record: &Record) -> bool {
+    let keys = world.keys.of(status.consumer_id);
+    let mut counting = keys.into_iter().filter(|key| record.own_set.contains(key));
+    let signer = world.nodes.all.get(&status.consumer_id).map(|n| &n.signer);
+    counting.all(|key| signer == Some(&NodeSigner::Key(key)))
+}
+
 /// Whether our stage is one that fits the provider's phase and our part in it.
 fn fits(world: &World, status: &ConsumerStatus, record: &Record) -> bool {
     let runs = world.nodes.runs(status.consumer_id);
@@ -47,10 +55,12 @@ fn fits(world: &World, status: &ConsumerStatus, record: &Record) -> bool {
         }
         // I11: our key in the set means a node, or someone is told what to do.
         Phase::Launched if record.counts_on_us() => {
-            (runs && status.stage == Stage::Running) || critical
+            (runs && status.stage == Stage::Running && signs(world, status, record)) || critical
         }
-        // An order that nothing can be run for is told, and the node of before is left as it is.
-        Phase::Launched if critical && status.stage == Stage::Watching => true,
+        // An order that cannot be followed is told, and the node of before is left as it is.
+        Phase::Launched if status.stage == Stage::Watching && runs => {
+            critical || status.why.contains("not ready")
+        }
         Phase::Launched => {
             !runs
                 && matches!(

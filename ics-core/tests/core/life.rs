@@ -56,7 +56,7 @@ fn a_whole_life() {
     assert_eq!(did(&mut world), ["check 0", "build genesis 0", "apply 0"]);
     assert_eq!(world.status(0).stage, Stage::Running);
     assert!(world.status(0).alarms.is_empty());
-    let key = world.keys.0[&id(0)];
+    let key = world.keys.of(id(0))[0];
     assert_eq!(world.nodes.all[&id(0)].signer, NodeSigner::Key(key));
     assert_eq!(world.nodes.specs[&id(0)].persistent_peers.len(), 1);
 
@@ -284,7 +284,7 @@ fn a_top_n_chain_gets_a_fresh_key_without_a_rule() {
     assert!(!world.status(0).alarms.is_empty());
     assert_eq!(
         world.chain.consumers[&id(0)].assigned[&0],
-        world.keys.0[&id(0)]
+        world.keys.of(id(0))[0]
     );
     ends_well(&world);
 }
@@ -298,7 +298,7 @@ fn a_set_with_our_provider_key_gets_a_keyless_node_until_it_has_another() {
     assert_eq!(world.nodes.all[&id(0)].signer, NodeSigner::None);
     assert_eq!(world.nodes.specs[&id(0)].signer, Signer::None);
     world.run_to(250);
-    let key = world.keys.0[&id(0)];
+    let key = world.keys.of(id(0))[0];
     assert_ne!(key, provider_key(0));
     assert_eq!(world.nodes.all[&id(0)].signer, NodeSigner::Key(key));
     assert_eq!(world.status(0).alarms, []);

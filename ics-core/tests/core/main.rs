@@ -14,6 +14,7 @@ mod ports;
 mod predict;
 mod proof;
 mod refusals;
+mod rekey;
 mod rhythm;
 mod rules;
 mod story;

@@ -142,7 +142,7 @@ fn an_assigned_key_that_we_do_not_hold_is_not_overwritten() {
         "the node runs without its key"
     ));
     assert_eq!(world.chain.consumers[&id(0)].assigned[&0], foreign);
-    assert!(world.keys.0.is_empty());
+    assert!(world.keys.of(id(0)).is_empty());
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Lives of consumers as owners, strangers and our operator decide them, drawn by chance.
 
+use ics_core::key::PublicKey;
 use ics_core::policy::{Override, Policy};
 use ics_core::snapshot::Decimal;
 use proptest::prelude::*;
 
-use crate::world::chain::{Ask, Record};
+use crate::world::chain::{Ask, Record, provider_key};
 use crate::world::faults::Faults;
 use crate::world::setup::{denying_alice, policy};
 use crate::world::{World, at, id};
@@ -31,10 +32,23 @@ pub(crate) struct Life {
     removed: Option<u64>,
     /// Opted out by our operator's own hand.
     left: Option<u64>,
+    /// Our operator assigns another key by their own hand.
+    rekeyed: Option<(u64, NewKey)>,
     /// Our operator's order to the monitor.
     order: Option<(u64, Override)>,
     /// Something that an opt-in depends on is not there: from when, and for how long.
     missing: Option<(u64, u64)>,
+}
+
+/// A key that our operator assigns.
+#[derive(Clone, Copy, Debug)]
+enum NewKey {
+    /// That another instance holds.
+    Foreign,
+    /// That they put into our store.
+    Held,
+    /// Our provider key.
+    Provider,
 }
 
 #[derive(Clone, Debug)]
@@ -47,6 +61,7 @@ pub(crate) struct Story {
 /// Something that happens at a second of a story.
 enum Turn {
     Ask(Ask),
+    Assign(u64, NewKey),
     Deny,
     Order(u64, Override),
     Missing(u64, bool),
@@ -62,14 +77,23 @@ prop_compose! {
         (moved, reset) in (prop::option::weighted(0.3, 20..200_u64), prop::bool::weighted(0.1)),
         removed in prop::option::weighted(0.4, 1010..1400_u64),
         left in prop::option::weighted(0.2, 1010..1400_u64),
+        rekeyed in prop::option::weighted(0.25, (1010..1400_u64, new_keys())),
         order in prop::option::weighted(0.15, (10..1400_u64, orders())),
         missing in prop::option::weighted(0.15, (10..1000_u64, 10..400_u64)),
     ) -> Life {
         Life {
-            owner, created, notice, spawn, alone, top_n, harsh, moved, reset, removed, left, order,
+            owner, created, notice, spawn, alone, top_n, harsh, moved, reset, removed, left, rekeyed, order,
             missing,
         }
     }
+}
+
+fn new_keys() -> impl Strategy<Value = NewKey> {
+    prop_oneof![
+        2 => Just(NewKey::Held),
+        1 => Just(NewKey::Foreign),
+        1 => Just(NewKey::Provider)
+    ]
 }
 
 fn orders() -> impl Strategy<Value = Override> {
@@ -88,6 +112,8 @@ pub(crate) fn steady_stories() -> impl Strategy<Value = Story> {
         story.denied = None;
         for life in &mut story.lives {
             life.missing = None;
+            // All launches are over by then.
+            life.rekeyed = life.rekeyed.take().filter(|(when, _)| *when > 1210);
             // Rules opt in 300 s before spawn at the earliest.
             life.order = life.order.take().filter(|(when, _)| *when < 250);
         }
@@ -131,6 +157,8 @@ impl Life {
         turns.extend(self.removed.map(removes));
         let leaves = |when| (when, Turn::Ask(Ask::OptOut(consumer, 0)));
         turns.extend(self.left.map(leaves));
+        let rekeyed = self.rekeyed;
+        turns.extend(rekeyed.map(|(when, key)| (when, Turn::Assign(number, key))));
         let order = self
             .order
             .map(|(when, order)| (when, Turn::Order(number, order)));
@@ -156,6 +184,14 @@ impl Story {
             world.run_to(when);
             match turn {
                 Turn::Ask(ask) => world.ask(ask),
+                Turn::Assign(number, key) => {
+                    let key = match key {
+                        NewKey::Foreign => PublicKey::new([100; 32]),
+                        NewKey::Held => world.keys.import(id(number)),
+                        NewKey::Provider => provider_key(0),
+                    };
+                    world.ask(Ask::Assign(id(number), key));
+                }
                 Turn::Deny => {
                     let overrides = world.policy.overrides.clone();
                     world.set_policy(Policy {

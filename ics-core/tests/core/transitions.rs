@@ -126,7 +126,7 @@ fn a_rule_with_another_key_source_gets_no_fresh_key() {
     world.run_to(100);
     alarms(&world, "not fresh");
     assert!(!world.status(0).opted_in);
-    assert!(world.keys.0.is_empty());
+    assert!(world.keys.of(id(0)).is_empty());
     ends_well(&world);
 }
 

@@ -84,6 +84,8 @@ pub(crate) enum Ask {
     Remove(ConsumerId),
     OptIn(ConsumerId, Index),
     OptOut(ConsumerId, Index),
+    /// Our validator assigns a key by another way than the monitor.
+    Assign(ConsumerId, PublicKey),
     Ours(u64, Tx),
 }
 
@@ -373,6 +375,10 @@ impl Chain {
                 self.opt_out(id, index).ok()?;
                 Some(Event::Touched(id))
             }
+            Ask::Assign(id, key) => {
+                self.assign(id, 0, key).ok()?;
+                Some(Event::Touched(id))
+            }
             Ask::Ours(number, tx) => {
                 let result = match tx {
                     _ if self.void => Ok(()),
@@ -426,12 +432,22 @@ impl Chain {
         }
     }
 
-    /// A key that is or was in use is refused, also if it is assigned already.
+    /// A key that is or was in use is refused, also if it is assigned already. Our provider key is
+    /// refused as long as it stands.
     fn assign(&mut self, id: ConsumerId, by: Index, key: PublicKey) -> Result<(), String> {
         let record = self.active(id)?;
-        if !record.used.insert(key) {
+        let old = record.assigned.get(&by).copied();
+        if key == provider_key(by) && old.is_none() {
+            return Err("code 11".into());
+        }
+        if record.used.contains(&key) {
             return Err("code 10".into());
         }
+        // Before launch nothing can come to rest on the old one.
+        if let Some(old) = old.filter(|_| record.phase.is_prelaunch()) {
+            record.used.remove(&old);
+        }
+        record.used.insert(key);
         record.assigned.insert(by, key);
         Ok(())
     }

@@ -74,10 +74,10 @@ impl World {
     pub(crate) fn fingerprint(&self) -> u64 {
         let mut print = Print::new();
         print.add(&(self.time, self.next_block, self.silent_until > self.time));
-        print.add(&(self.gap, self.deaf, self.slow_lists));
+        print.add(&(self.gap, self.deaf, self.mute, self.slow_lists));
         print.add(&self.machine);
         print.add(&(&self.missing, &self.unheard));
-        print.add(&(&self.nodes.all, &self.keys.0));
+        print.add(&(&self.nodes.all, &self.keys));
         print.add(&(self.chain.height, &self.chain.jailed));
         for moment in self.chain.since(self.oldest_height()) {
             print.add(&moment);

@@ -81,6 +81,8 @@ pub(crate) struct World {
     pub(crate) unheard: BTreeSet<String>,
     /// Lists of nodes arrive eight seconds after they were made.
     pub(crate) slow_lists: bool,
+    /// Our nodes run, but nobody can ask them anything.
+    pub(crate) mute: bool,
     /// From here on no event arrives.
     pub(crate) deaf: bool,
     watch: Watch,
@@ -120,6 +122,7 @@ impl World {
             notices: Vec::new(),
             unheard: BTreeSet::new(),
             slow_lists: false,
+            mute: false,
             deaf: false,
             watch: Watch::default(),
             faults,

@@ -19,18 +19,49 @@ pub(crate) struct Nodes {
     pub(crate) wrong: Vec<String>,
 }
 
-/// Durable keys, one for each consumer that needed one.
-#[derive(Clone, Default)]
-pub(crate) struct Keys(pub BTreeMap<ConsumerId, PublicKey>);
+/// Durable keys of each consumer, in the order of their making.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys(BTreeMap<ConsumerId, Vec<(PublicKey, Standing)>>);
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Archived,
+    Bound,
+    Unbound,
+}
 
 impl Keys {
     pub(crate) fn prepare(&mut self, consumer_id: ConsumerId) -> KeyRef {
-        let mut bytes = [1; 32];
+        let mut keys = self.0.entry(consumer_id).or_default().iter().rev();
+        let unbound = keys.find(|(_, standing)| *standing == Standing::Unbound);
+        match unbound.map(|(key, _)| *key) {
+            Some(public_key) => KeyRef {
+                consumer_id,
+                public_key,
+            },
+            None => self.add(consumer_id, 1),
+        }
+    }
+
+    /// A key that the operator puts into the store.
+    pub(crate) fn import(&mut self, consumer_id: ConsumerId) -> PublicKey {
+        self.add(consumer_id, 2).public_key
+    }
+
+    /// A key of another instance, brought here.
+    pub(crate) fn bring(&mut self, consumer_id: ConsumerId, key: PublicKey) {
+        let keys = self.0.entry(consumer_id).or_default();
+        keys.push((key, Standing::Unbound));
+    }
+
+    fn add(&mut self, consumer_id: ConsumerId, kind: u8) -> KeyRef {
+        let keys = self.0.entry(consumer_id).or_default();
+        let mut bytes = [kind; 32];
         bytes[..8].copy_from_slice(&consumer_id.number().to_be_bytes());
-        let public_key = *self
-            .0
-            .entry(consumer_id)
-            .or_insert_with(|| PublicKey::new(bytes));
+        bytes[8] = u8::try_from(keys.len()).expect("few keys");
+        let public_key = PublicKey::new(bytes);
+        keys.push((public_key, Standing::Unbound));
         KeyRef {
             consumer_id,
             public_key,
@@ -38,13 +69,37 @@ impl Keys {
     }
 
     pub(crate) fn holds(&self, key: &KeyRef) -> bool {
-        self.0.get(&key.consumer_id) == Some(&key.public_key)
+        self.of(key.consumer_id).contains(&key.public_key)
+    }
+
+    /// The keys of a consumer, the oldest first.
+    pub(crate) fn of(&self, consumer_id: ConsumerId) -> Vec<PublicKey> {
+        let keys = self.0.get(&consumer_id).into_iter().flatten();
+        keys.map(|(key, _)| *key).collect()
+    }
+
+    /// Binds a key, if there is one to bind, and archives every other that was bound.
+    fn replace(&mut self, consumer_id: ConsumerId, now: Option<PublicKey>) {
+        for (key, standing) in self.0.entry(consumer_id).or_default() {
+            if Some(*key) == now {
+                *standing = Standing::Bound;
+            } else if *standing == Standing::Bound {
+                *standing = Standing::Archived;
+            }
+        }
     }
 }
 
 impl Nodes {
-    pub(crate) fn apply(&mut self, spec: &NodeSpec, keys: &Keys) -> NodeStatus {
+    /// Makes a node run whose consumer has this set of its own.
+    pub(crate) fn apply(
+        &mut self,
+        spec: &NodeSpec,
+        keys: &mut Keys,
+        own_set: &[PublicKey],
+    ) -> NodeStatus {
         let id = spec.consumer_id;
+        keys.replace(id, spec.signer.stored().map(|key| key.public_key));
         let signer = match spec.signer.stored() {
             None => NodeSigner::None,
             Some(key) if keys.holds(&key) => NodeSigner::Key(key.public_key),
@@ -62,8 +117,12 @@ impl Nodes {
             if old.genesis != node.genesis {
                 self.wrong.push(format!("consumer {id}: genesis changed"));
             }
-            if matches!(old.signer, NodeSigner::Key(_)) && old.signer != node.signer {
-                self.wrong.push(format!("consumer {id}: key switched"));
+            if let NodeSigner::Key(key) = &old.signer
+                && old.signer != node.signer
+                && own_set.contains(key)
+            {
+                self.wrong
+                    .push(format!("consumer {id}: {key} still counts"));
             }
             if old.p2p_port != node.p2p_port {
                 self.wrong.push(format!("consumer {id}: port moved"));

@@ -77,7 +77,10 @@ impl World {
     /// Does an action; `None`: its outcome is known only after the next block.
     pub(super) fn execute(&mut self, action: Action) -> Option<Outcome> {
         Some(match action {
-            Action::Apply { spec, .. } => Outcome::Applied(self.nodes.apply(&spec, &self.keys)),
+            Action::Apply { spec, .. } => {
+                let own_set = &self.chain.consumers[&spec.consumer_id].own_set;
+                Outcome::Applied(self.nodes.apply(&spec, &mut self.keys, own_set))
+            }
             Action::Broadcast { tx, .. } => {
                 self.sent += 1;
                 self.chain.ask(Ask::Ours(self.sent, tx));
@@ -150,10 +153,13 @@ impl World {
                     Err(text) => Outcome::Failed(Failure::transient(text)),
                 }
             }
-            Query::ConsumerSet { consumer_id, .. } if self.nodes.runs(*consumer_id) => {
+            Query::ConsumerSet { consumer_id, .. }
+                if self.nodes.runs(*consumer_id) && !self.mute =>
+            {
                 Outcome::ConsumerSet(self.chain.consumers[consumer_id].own_set.clone())
             }
             Query::ConsumerSet { .. } => Outcome::Failed(Failure::transient("no node answers")),
+            Query::HoldsKey(key) => Outcome::HoldsKey(self.keys.holds(key)),
             Query::Phases => Outcome::Phases {
                 phases: self.chain.phases(),
                 blocks_per_epoch: chain::EPOCH,
