@@ -1,6 +1,7 @@
 //! What the machine remembers of one consumer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::action::{Check, Level, OpId, Tx};
 use crate::artifact::ArtifactRef;
@@ -21,7 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::status::{Alarm, ConsumerStatus, Stage};
 use crate::time::{Height, UnixTime};
 
-/// One consumer.
+/// One consumer. What only few have is boxed: there are thousands of strangers' consumers.
 #[derive(Clone, Debug)]
 pub(crate) struct Consumer {
     pub(crate) id: ConsumerId,
@@ -40,14 +41,14 @@ pub(crate) struct Consumer {
     /// The newest reading was refused, because it cannot follow the one before: in words.
     pub(crate) contradiction: Option<String>,
     pub(crate) selection: Option<Selected>,
-    pub(crate) readiness: Option<Readiness>,
+    pub(crate) readiness: Option<Box<Readiness>>,
     /// The durable key to assign next.
     pub(crate) key: Option<KeyRef>,
     /// Whether we hold the key that was assigned last, and when that was asked.
     pub(crate) holds_key: Option<(PublicKey, bool, UnixTime)>,
     /// The transaction that is in this block and whose effect has not been read yet.
     pub(crate) sent: Option<(Tx, Height)>,
-    pub(crate) genesis: Option<Built>,
+    pub(crate) genesis: Option<Box<Built>>,
     pub(crate) node: Option<NodeStatus>,
     /// Lists of our nodes that were asked for before this op was given out are too old for this
     /// consumer.
@@ -75,8 +76,8 @@ pub(crate) struct Consumer {
     pub(crate) held: bool,
     /// Whether it waits until it is known which ports are left to it.
     pub(crate) unplaced: bool,
-    /// The stage, its reason and the alarms, as last published.
-    pub(crate) view: (Stage, String, Vec<Alarm>),
+    /// What people see of it, as last published.
+    pub(crate) status: Arc<ConsumerStatus>,
 }
 
 /// The result of the selection.
@@ -202,7 +203,7 @@ impl Consumer {
             pauses: BTreeMap::new(),
             held: false,
             unplaced: false,
-            view: (Stage::Watching, "not read yet".into(), Vec::new()),
+            status: Arc::new(ConsumerStatus::unread(id)),
         }
     }
 
@@ -291,9 +292,15 @@ impl Consumer {
         self.pauses.retain(|kind, _| *kind == Kind::Look);
     }
 
-    pub(crate) fn status(&self, prediction: Option<Prediction>) -> ConsumerStatus {
+    /// What people see of it after this decision.
+    pub(crate) fn view(
+        &self,
+        stage: Stage,
+        why: String,
+        alarms: Vec<Alarm>,
+        prediction: Option<Prediction>,
+    ) -> ConsumerStatus {
         let snapshot = self.snapshot();
-        let (stage, why, alarms) = self.view.clone();
         ConsumerStatus {
             consumer_id: self.id,
             chain_id: snapshot.map(|s| s.chain_id.clone()),

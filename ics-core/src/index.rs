@@ -12,6 +12,7 @@ use crate::deploy::NodeState;
 use crate::id::ConsumerId;
 use crate::phase::Phase;
 use crate::ports::{self, Offset};
+use crate::predict::LAUNCHES_PER_BLOCK;
 use crate::schedule;
 use crate::status::Stage;
 use crate::time::{Height, UnixTime};
@@ -76,16 +77,27 @@ pub(crate) struct Entry {
     listens: Option<u16>,
 }
 
+/// What filing a consumer changed for others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Filed {
+    /// Who has ports, in which order.
+    pub(crate) claims: bool,
+    /// How much is known of who launched when.
+    pub(crate) launches: bool,
+}
+
 impl Index {
-    /// Files a consumer as it now is; returns whether that changes the order of ports, or how much
-    /// of it is known.
-    pub(crate) fn file(&mut self, consumer: &mut Consumer) -> bool {
+    /// Files a consumer as it now is.
+    pub(crate) fn file(&mut self, consumer: &mut Consumer) -> Filed {
         let new = Entry::of(consumer);
         let old = std::mem::replace(&mut consumer.filed, new);
         if old != new {
             self.replace(consumer, old, new);
         }
-        old.claim != new.claim || old.unread != new.unread || old.unsettled != new.unsettled
+        Filed {
+            claims: old.claim != new.claim || old.unread != new.unread,
+            launches: old.unsettled != new.unsettled,
+        }
     }
 
     /// The same index, built from nothing.
@@ -157,6 +169,12 @@ impl Index {
     pub(crate) fn queue(&self, spawn: UnixTime, id: ConsumerId) -> &[(UnixTime, ConsumerId)] {
         let before = self.launched_before(spawn, id);
         self.spawns.get(..=before).unwrap_or(&self.spawns)
+    }
+
+    /// As many consumers as one block launches, the next to launch first.
+    pub(crate) fn next_launches(&self) -> impl Iterator<Item = ConsumerId> + '_ {
+        let next = self.spawns.iter().take(LAUNCHES_PER_BLOCK);
+        next.map(|(_, id)| *id)
     }
 
     /// How many consumers count on us.
@@ -289,7 +307,8 @@ fn counts_on_us(consumer: &Consumer) -> bool {
     // A transaction that failed may be in a block all the same, until that has been looked at.
     let unsure = consumer.look.is_some() && failed(Kind::Send);
     // What is all but sent keeps its place, as long as that does not fail.
-    let prepared = consumer.view.0 == Stage::OptingIn && !failed(Kind::Key) && !failed(Kind::Send);
+    let prepared =
+        consumer.status.stage == Stage::OptingIn && !failed(Kind::Key) && !failed(Kind::Send);
     consumer.takes_part || sending || sent || unsure || prepared
 }
 
@@ -325,45 +344,16 @@ mod tests {
     use super::*;
     use crate::consumer::Kind;
     use crate::failure::Failure;
-    use crate::id::ChainId;
     use crate::schedule::Schedule;
-    use crate::snapshot::{Decimal, Infraction, InitialHeight, Snapshot};
+    use crate::snapshot::Snapshot;
 
     fn at(seconds: i64) -> UnixTime {
         UnixTime::new(seconds, 0)
     }
 
-    fn snapshot(id: u64, phase: Phase) -> Snapshot {
-        Snapshot {
-            height: Height(5),
-            consumer_id: ConsumerId::new(id),
-            chain_id: ChainId::new("chain-1").expect("a chain id"),
-            phase,
-            owner: String::new(),
-            spawn_time: None,
-            initial_height: InitialHeight::default(),
-            genesis_hash: Vec::new(),
-            binary_hash: Vec::new(),
-            unbonding_period: std::time::Duration::ZERO,
-            trusting_period_fraction: Decimal::default(),
-            standing: None,
-            barred: None,
-            connection_id: String::new(),
-            top_n: 0,
-            infraction: Infraction::default(),
-            provider_infraction: Infraction::default(),
-            launched_at: None,
-            removal_time: None,
-            opted_in: false,
-            assigned_key: None,
-            validators: Vec::new(),
-            newer_provider: false,
-        }
-    }
-
     fn read(id: u64, phase: Phase) -> Consumer {
         let mut consumer = Consumer::new(ConsumerId::new(id));
-        consumer.seen = Some((snapshot(id, phase), at(0)));
+        consumer.seen = Some((Snapshot::blank(ConsumerId::new(id), phase), at(0)));
         consumer
     }
 
@@ -389,7 +379,7 @@ mod tests {
             |index: &Index| [(2, 100), (3, 100), (1, 200)].map(|(id, t)| before(index, id, t));
         assert_eq!(places(&index), [0, 1, 2]);
         // One that has launched is out of the way, one that was put off is behind.
-        all[2].seen = Some((snapshot(2, Phase::Launched), at(0)));
+        all[2].seen = Some((Snapshot::blank(ConsumerId::new(2), Phase::Launched), at(0)));
         index.file(&mut all[2]);
         assert_eq!(places(&index), [0, 0, 1]);
         all[0].seen = spawning(3, 300).seen;
@@ -439,7 +429,7 @@ mod tests {
         consumer.takes_part = true;
         index.file(&mut consumer);
         assert_eq!((index.counts().awaiting, index.counts().running), (1, 0));
-        consumer.seen = Some((snapshot(1, Phase::Launched), at(0)));
+        consumer.seen = read(1, Phase::Launched).seen;
         index.file(&mut consumer);
         assert_eq!((index.counts().awaiting, index.counts().running), (0, 1));
         consumer.takes_part = false;

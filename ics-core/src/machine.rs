@@ -5,6 +5,7 @@ mod settle;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use self::periodic::{Clock, Periodic};
 use crate::action::{Action, Input, OpId, Query};
@@ -12,10 +13,10 @@ use crate::consumer::{Consumer, Kind};
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::id::ConsumerId;
-use crate::index::{Counts, Index};
+use crate::index::{Counts, Filed, Index};
 use crate::policy::Policy;
 use crate::ports::Allocation;
-use crate::predict::{Pace, Prediction};
+use crate::predict::Pace;
 use crate::snapshot::LocalValidator;
 use crate::status::ConsumerStatus;
 use crate::time::{Height, UnixTime};
@@ -33,9 +34,11 @@ pub struct Machine {
     /// The newest block, and when it came.
     block: Option<(Height, UnixTime, UnixTime)>,
     pace: Pace,
-    consumers: BTreeMap<ConsumerId, Consumer>,
+    consumers: BTreeMap<ConsumerId, Box<Consumer>>,
     /// The consumers that have to be decided about before this step ends.
     dirty: BTreeSet<ConsumerId>,
+    /// The consumers that this step changed for those who look on.
+    changed: BTreeSet<ConsumerId>,
     /// What is known of all of them together.
     index: Index,
     /// The actions of consumers that are under way: whose, and when they are given up.
@@ -73,6 +76,7 @@ impl Machine {
             pace: Pace::default(),
             consumers: BTreeMap::new(),
             dirty: BTreeSet::new(),
+            changed: BTreeSet::new(),
             index: Index::default(),
             ops: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -97,6 +101,7 @@ impl Machine {
     pub fn step(&mut self, now: UnixTime, input: Input) -> Vec<Action> {
         let now = self.clock.read(now);
         let mut actions = Vec::new();
+        self.changed.clear();
         match input {
             Input::Block {
                 height,
@@ -112,7 +117,10 @@ impl Machine {
         self.run_periodic(now, &mut actions);
         self.work(now, &mut actions);
         #[cfg(debug_assertions)]
-        assert_eq!(self.index, Index::of(self.consumers.values()));
+        {
+            let consumers = self.consumers.values().map(|consumer| &**consumer);
+            assert_eq!(self.index, Index::of(consumers));
+        }
         actions
     }
 
@@ -128,15 +136,16 @@ impl Machine {
         next.map(|next| self.clock.wall(next))
     }
 
-    /// All consumers, by id.
-    pub fn consumers(&self) -> impl Iterator<Item = ConsumerStatus> + '_ {
-        self.consumers.values().map(|consumer| {
-            let prediction = consumer.snapshot().and_then(|snapshot| {
-                let queue = self.index.queue(snapshot.spawn_time?, consumer.id);
-                Prediction::of(snapshot, &self.local, &self.pace, queue)
-            });
-            consumer.status(prediction)
-        })
+    /// All consumers, by id. Cheap to keep: a status is shared until it changes.
+    pub fn consumers(&self) -> impl Iterator<Item = Arc<ConsumerStatus>> + '_ {
+        let consumers = self.consumers.values();
+        consumers.map(|consumer| Arc::clone(&consumer.status))
+    }
+
+    /// Those of [`Machine::consumers`] that the last step changed or added.
+    pub fn changed(&self) -> impl Iterator<Item = Arc<ConsumerStatus>> + '_ {
+        let changed = self.changed.iter();
+        changed.filter_map(|id| Some(Arc::clone(&self.consumers.get(id)?.status)))
     }
 
     fn on_block(&mut self, now: UnixTime, height: Height, time: UnixTime, events: &[Event]) {
@@ -144,7 +153,9 @@ impl Machine {
             return;
         }
         self.block = Some((height, time, now));
-        self.pace.see(height, time);
+        if self.pace.see(height, time) {
+            self.predict_next_launches();
+        }
         self.silent = false;
         for event in events {
             match event {
@@ -198,9 +209,10 @@ impl Machine {
     /// The consumer with this id, which will be decided about before the step ends.
     fn consumer(&mut self, id: ConsumerId) -> &mut Consumer {
         self.dirty.insert(id);
-        self.consumers
-            .entry(id)
-            .or_insert_with(|| Consumer::new(id))
+        self.consumers.entry(id).or_insert_with(|| {
+            self.changed.insert(id);
+            Box::new(Consumer::new(id))
+        })
     }
 
     fn look_at_ours(&mut self, height: Height) {
@@ -268,17 +280,19 @@ impl Machine {
     /// Files what changed, and computes the ports of all launched consumers anew where that
     /// concerns them, once all of them have been read.
     fn file(&mut self) {
-        let (mut claims_changed, before) = (false, self.index.counts());
+        let (mut changed, before) = (Filed::default(), self.index.counts());
         for id in &self.dirty {
             if let Some(consumer) = self.consumers.get_mut(id) {
-                claims_changed |= self.index.file(consumer);
+                let filed = self.index.file(consumer);
+                changed.claims |= filed.claims;
+                changed.launches |= filed.launches;
             }
         }
         self.offer_room(before);
-        if claims_changed {
+        if changed.claims || changed.launches {
             self.dirty.extend(self.index.unplaced());
         }
-        if !self.scan.done_once || !(claims_changed || self.ports.is_none()) {
+        if !self.scan.done_once || !(changed.claims || self.ports.is_none()) {
             return;
         }
         let ports = self.index.claims().map(Allocation::new);

@@ -95,15 +95,18 @@ impl Pace {
     /// How many blocks an observation spans before a newer one takes its place.
     const SPAN: u64 = 100;
 
-    /// Takes note of a block.
-    pub fn see(&mut self, height: Height, time: UnixTime) {
+    /// Takes note of a block; returns whether predictions are to be made anew: the first pace is
+    /// known, or an old one was forgotten.
+    pub fn see(&mut self, height: Height, time: UnixTime) -> bool {
         let block = (height, time);
-        self.anchors = Some(match self.anchors {
+        let (anchors, interval) = (self.anchors, self.interval());
+        self.anchors = Some(match anchors {
             Some([_, young]) if height.0.saturating_sub(young.0.0) >= Self::SPAN => [young, block],
             Some(anchors) => anchors,
             None => [block; 2],
         });
         self.newest = Some(block);
+        self.anchors != anchors || self.interval().is_some() != interval.is_some()
     }
 
     /// The mean time between two blocks; `None`: too few were seen.
@@ -165,16 +168,15 @@ impl Prediction {
     ) -> Option<Self> {
         let initialized = snapshot.phase == Phase::Initialized;
         let spawn_time = snapshot.spawn_time.filter(|_| initialized)?;
-        let powers = snapshot.validators.iter().map(|member| member.power);
         let place = snapshot.member(local).map(|member| Place {
-            rank: 1 + powers.clone().filter(|it| *it > member.power).count(),
+            rank: 1 + more_powerful(snapshot, member.power),
             power: member.power,
         });
         Some(Self {
             obstacles: obstacles(snapshot),
             reuses_connection: !snapshot.connection_id.is_empty(),
-            validators: snapshot.validators.len(),
-            total_power: powers.fold(0, u64::saturating_add),
+            validators: snapshot.validators.size(),
+            total_power: snapshot.validators.power(),
             place,
             spawn_time,
             last_block: pace.last_before(spawn_time),
@@ -187,9 +189,9 @@ impl Prediction {
 #[must_use]
 pub fn obstacles(snapshot: &Snapshot) -> Vec<Obstacle> {
     let mut found = Vec::new();
-    if snapshot.validators.is_empty() {
+    if snapshot.validators.size() == 0 {
         found.push(Obstacle::EmptySet);
-    } else if !snapshot.validators.iter().any(|member| member.active) {
+    } else if !snapshot.validators.has_active() {
         found.push(Obstacle::NoActiveMember);
     }
     // A reused connection has its client already: none is made.
@@ -216,6 +218,11 @@ pub fn obstacles(snapshot: &Snapshot) -> Vec<Obstacle> {
         });
     }
     found
+}
+
+fn more_powerful(snapshot: &Snapshot, power: u64) -> usize {
+    let members = snapshot.validators.members().iter();
+    members.filter(|member| member.power > power).count()
 }
 
 /// For how long the provider's client would trust a header (`CalculateTrustPeriod`,

@@ -137,7 +137,7 @@ pub struct Snapshot {
     /// The consensus key that our validator assigned; `None`: its provider key stands.
     pub assigned_key: Option<PublicKey>,
     /// Before launch the set that would launch now, after it the set of the last epoch.
-    pub validators: Vec<ConsumerValidator>,
+    pub validators: ValidatorSet,
     /// A record held fields that this program does not know: the provider is newer.
     pub newer_provider: bool,
 }
@@ -146,10 +146,28 @@ impl Snapshot {
     /// Our entry in the set that would launch or validates.
     #[must_use]
     pub fn member(&self, local: &LocalValidator) -> Option<&ConsumerValidator> {
+        let members = self.validators.members();
+        if members.is_empty() {
+            return None;
+        }
         let address = local.provider_key.address();
-        self.validators
-            .iter()
-            .find(|validator| validator.provider_address == address)
+        members.iter().find(|it| it.provider_address == address)
+    }
+
+    /// Whether our validator is opted in, or in the set that would launch or validates.
+    #[must_use]
+    pub fn takes_part(&self, local: &LocalValidator) -> bool {
+        self.opted_in || self.member(local).is_some()
+    }
+
+    /// Forgets who is in the set of a consumer that we take no part in: no decision asks, and that
+    /// is most of the memory that a snapshot needs. How large the set is stays.
+    #[must_use]
+    pub fn abridged(mut self, local: &LocalValidator) -> Self {
+        if !self.takes_part(local) {
+            self.validators.members = Vec::new();
+        }
+        self
     }
 }
 
@@ -162,6 +180,85 @@ impl Snapshot {
         };
         let bar = || self.barred.map(|bar| bar.to_string());
         standing.hindrance().map(str::to_owned).or_else(bar)
+    }
+}
+
+#[cfg(test)]
+impl Snapshot {
+    /// A consumer of which nothing but the phase is of interest.
+    pub(crate) fn blank(consumer_id: ConsumerId, phase: Phase) -> Self {
+        Self {
+            height: Height(5),
+            consumer_id,
+            chain_id: ChainId::new("chain-1").expect("a chain id"),
+            phase,
+            owner: String::new(),
+            spawn_time: None,
+            initial_height: InitialHeight::default(),
+            genesis_hash: Vec::new(),
+            binary_hash: Vec::new(),
+            unbonding_period: Duration::ZERO,
+            trusting_period_fraction: Decimal::default(),
+            standing: None,
+            barred: None,
+            connection_id: String::new(),
+            top_n: 0,
+            infraction: Infraction::default(),
+            provider_infraction: Infraction::default(),
+            launched_at: None,
+            removal_time: None,
+            opted_in: false,
+            assigned_key: None,
+            validators: ValidatorSet::default(),
+            newer_provider: false,
+        }
+    }
+}
+
+/// The validators of a consumer: who they are, or only how many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ValidatorSet {
+    members: Vec<ConsumerValidator>,
+    size: usize,
+    power: u64,
+    has_active: bool,
+}
+
+impl ValidatorSet {
+    /// Its members; none if the snapshot was abridged ([`Snapshot::abridged`]).
+    #[must_use]
+    pub fn members(&self) -> &[ConsumerValidator] {
+        &self.members
+    }
+
+    /// How many validators it has.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The power of all of them.
+    #[must_use]
+    pub const fn power(&self) -> u64 {
+        self.power
+    }
+
+    /// Whether one of them is among those that make the provider's blocks.
+    #[must_use]
+    pub const fn has_active(&self) -> bool {
+        self.has_active
+    }
+}
+
+impl From<Vec<ConsumerValidator>> for ValidatorSet {
+    fn from(members: Vec<ConsumerValidator>) -> Self {
+        let powers = members.iter().map(|member| member.power);
+        Self {
+            size: members.len(),
+            power: powers.fold(0, u64::saturating_add),
+            has_active: members.iter().any(|member| member.active),
+            members,
+        }
     }
 }
 
@@ -329,6 +426,38 @@ mod tests {
             let standing = Standing { bond, ..bonded };
             assert!(standing.hindrance().is_some_and(|it| it.contains("stake")));
         }
+    }
+
+    #[test]
+    fn of_a_set_without_us_only_its_size_is_kept() {
+        let address = |byte| Address::new([byte; 20]).expect("20 bytes");
+        let chain_id = ChainId::new("chain-1").expect("a chain id");
+        let member = |byte: u8| ConsumerValidator {
+            provider_address: PublicKey::new([byte; 32]).address(),
+            operator: address(byte),
+            consumer_key: PublicKey::new([byte; 32]),
+            power: byte.into(),
+            active: byte > 2,
+            moniker: String::new(),
+            published: Published::read("", "", &chain_id),
+        };
+        let local = |byte| LocalValidator {
+            operator: address(byte),
+            provider_key: PublicKey::new([byte; 32]),
+            node_id: NodeId::new([byte; 20]),
+        };
+        let mut snapshot = Snapshot {
+            validators: vec![member(2), member(3)].into(),
+            ..Snapshot::blank(ConsumerId::new(1), Phase::Initialized)
+        };
+        let whole = snapshot.validators.clone();
+        assert_eq!(snapshot.clone().abridged(&local(2)).validators, whole);
+        let abridged = snapshot.clone().abridged(&local(4)).validators;
+        assert_eq!(abridged.members(), []);
+        let kept = (abridged.size(), abridged.power(), abridged.has_active());
+        assert_eq!(kept, (2, 5, true));
+        snapshot.opted_in = true;
+        assert_eq!(snapshot.abridged(&local(4)).validators, whole);
     }
 
     #[test]

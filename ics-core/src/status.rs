@@ -87,7 +87,8 @@ pub struct ConsumerStatus {
     pub alarms: Vec<Alarm>,
     /// When it is to launch.
     pub spawn_time: Option<UnixTime>,
-    /// What would become of its launch, while it has a spawn time.
+    /// What would become of its launch, while it has a spawn time: as of its last reading, for the
+    /// next 200 to launch at most some hundred blocks ago.
     pub prediction: Option<Prediction>,
     /// The provider height of its launch.
     pub launched_at: Option<Height>,
@@ -99,4 +100,25 @@ pub struct ConsumerStatus {
     pub genesis: Option<Trust>,
     /// Our node.
     pub node: Option<NodeStatus>,
+}
+
+impl ConsumerStatus {
+    /// What is seen of a consumer of which nothing is known but its id.
+    pub(crate) fn unread(consumer_id: ConsumerId) -> Self {
+        Self {
+            consumer_id,
+            chain_id: None,
+            phase: None,
+            stage: Stage::Watching,
+            why: "not read yet".into(),
+            alarms: Vec::new(),
+            spawn_time: None,
+            prediction: None,
+            launched_at: None,
+            height: None,
+            opted_in: false,
+            genesis: None,
+            node: None,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The loop: one owner of the machine, everything else is a task that reports back to it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ics_core::action::{Action, Input, Level, Notice, OpId, Outcome};
 use ics_core::failure::Failure;
+use ics_core::id::ConsumerId;
 use ics_core::machine::Machine;
 use ics_core::policy::Policy;
 use ics_core::snapshot::LocalValidator;
@@ -26,6 +27,9 @@ const OVERRIDES_EVERY: Duration = Duration::from_secs(1);
 /// For how many blocks the time of arrival is remembered.
 const ARRIVALS: usize = 1000;
 
+/// What all consumers look like; each status is shared until it changes.
+pub type Statuses = BTreeMap<ConsumerId, Arc<ConsumerStatus>>;
+
 /// Follows one provider and runs one validator's nodes.
 pub struct Monitor {
     machine: Machine,
@@ -34,7 +38,7 @@ pub struct Monitor {
     policy: Policy,
     overrides: Overrides,
     running: JoinSet<Option<(OpId, Outcome)>>,
-    statuses: watch::Sender<Vec<ConsumerStatus>>,
+    statuses: watch::Sender<Statuses>,
     /// When each of the newest blocks came.
     arrivals: VecDeque<(Height, Instant)>,
 }
@@ -62,14 +66,14 @@ impl Monitor {
             policy,
             overrides,
             running: JoinSet::new(),
-            statuses: watch::Sender::new(Vec::new()),
+            statuses: watch::Sender::new(Statuses::new()),
             arrivals: VecDeque::new(),
         })
     }
 
     /// What all consumers look like, now and at every change.
     #[must_use]
-    pub fn statuses(&self) -> watch::Receiver<Vec<ConsumerStatus>> {
+    pub fn statuses(&self) -> watch::Receiver<Statuses> {
         self.statuses.subscribe()
     }
 
@@ -123,19 +127,17 @@ impl Monitor {
                 }
             }
         }
-        let statuses: Vec<_> = self.machine.consumers().collect();
+        self.statuses.send_if_modified(|all| {
+            let mut changed = self.machine.changed().peekable();
+            let any = changed.peek().is_some();
+            all.extend(changed.map(|status| (status.consumer_id, status)));
+            any
+        });
         if let Some(id) = applied
-            && let Some(status) = statuses.iter().find(|status| status.consumer_id == id)
+            && let Some(status) = self.statuses.borrow().get(&id)
         {
             self.say_started(status);
         }
-        self.statuses.send_if_modified(|last| {
-            let changed = *last != statuses;
-            if changed {
-                *last = statuses;
-            }
-            changed
-        });
     }
 
     fn on_feed(&mut self, item: FeedItem) -> Option<Input> {

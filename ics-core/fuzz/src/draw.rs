@@ -228,7 +228,7 @@ impl<'a> Source<'a> {
             barred: self.one_of(&[None, None, Some(Bar::Denylist), Some(Bar::MinStake)]),
             opted_in: self.once_in(2),
             assigned_key: self.maybe(Self::key),
-            validators: self.some(3, |source| source.validator(&chain_id)),
+            validators: self.some(3, |source| source.validator(&chain_id)).into(),
             newer_provider: self.once_in(8),
             chain_id,
         }

@@ -191,7 +191,8 @@ impl Case<'_> {
             false => Dial::Public,
         };
         let (local, id) = (self.world.local, self.consumer.id);
-        let (peers, problems) = peers::choose(&self.snapshot.validators, local, id, port, dial);
+        let (peers, problems) =
+            peers::choose(self.snapshot.validators.members(), local, id, port, dial);
         let mut alarms: Vec<_> = self.unpublished(port).into_iter().collect();
         if let Some((validator, problem)) = problems.first() {
             let first = format!("{} {problem}", validator.name());

@@ -83,7 +83,9 @@ impl Machine {
         };
         for (id, phase) in phases {
             let consumer = self.consumers.get(id);
-            let known = consumer.and_then(Consumer::snapshot).map(|s| s.phase);
+            let known = consumer
+                .and_then(|consumer| consumer.snapshot())
+                .map(|s| s.phase);
             let forgotten = known.is_none()
                 && *phase == Phase::Deleted
                 && consumer.is_none_or(|c| c.node.is_none());
@@ -208,12 +210,13 @@ impl Machine {
                     level,
                     text: format!("its launch genesis is {trust}; {standing}"),
                 }));
-                self.consumer(id).genesis = Some(Built {
+                let built = Built {
                     source,
                     expect,
                     artifact,
                     trust,
-                });
+                };
+                self.consumer(id).genesis = Some(Box::new(built));
             }
             (Want::Apply(spec), Outcome::Applied(node)) if node.consumer_id == id => {
                 return self.consumer(id).applied(*spec, node);
@@ -268,7 +271,8 @@ impl Machine {
         snapshot: Snapshot,
         actions: &mut Vec<Action>,
     ) -> Result<(), Failure> {
-        let takes_part = snapshot.opted_in || snapshot.member(&self.local).is_some();
+        let takes_part = snapshot.takes_part(&self.local);
+        let snapshot = snapshot.abridged(&self.local);
         let schedule = self.policy.schedule;
         let consumer = self.consumer(id);
         let before = consumer.snapshot();
@@ -296,10 +300,9 @@ impl Machine {
         if let Some(notice) = changed(before, &snapshot) {
             actions.push(Action::Notify(notice));
         }
-        let same_rest = before.is_some_and(|before| {
-            let height = snapshot.height;
-            let before = before.clone();
-            Snapshot { height, ..before } == snapshot
+        let same_rest = consumer.seen.as_mut().is_some_and(|(before, _)| {
+            before.height = snapshot.height;
+            *before == snapshot
         });
         if !same_rest {
             consumer.reconsider();
@@ -368,7 +371,7 @@ fn shows(tx: &Tx, snapshot: &Snapshot) -> bool {
 
 impl Consumer {
     fn checked(&mut self, check: Check, at: UnixTime, result: Result<(), String>) {
-        self.readiness = Some(Readiness { check, at, result });
+        self.readiness = Some(Box::new(Readiness { check, at, result }));
     }
 
     /// Remembers the node that runs now; one that does not stay is not started again at once.

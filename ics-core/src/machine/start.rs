@@ -1,12 +1,17 @@
 //! From decisions to actions: what is started, what waits, what people are told.
 
+use std::sync::Arc;
+
 use super::Machine;
 use crate::action::{Action, Level, Notice, OpId, Query};
 use crate::consumer::{Consumer, Want};
 use crate::decide::{World, decide};
 use crate::id::ConsumerId;
+use crate::index::Index;
+use crate::predict::{Pace, Prediction};
 use crate::schedule;
-use crate::status::{Alarm, Stage};
+use crate::snapshot::LocalValidator;
+use crate::status::ConsumerStatus;
 use crate::time::{Height, UnixTime};
 
 impl Machine {
@@ -36,7 +41,13 @@ impl Machine {
             let plan = decide(consumer, &world);
             (consumer.wake, consumer.wake_at_block) = (plan.wake, plan.wake_at_block);
             (consumer.held, consumer.unplaced) = (plan.held, plan.unplaced);
-            publish(consumer, plan.stage, plan.why, plan.alarms, actions);
+            let prediction = predict(consumer, &self.local, &self.pace, &self.index);
+            let status = consumer.view(plan.stage, plan.why, plan.alarms, prediction);
+            if *consumer.status != status {
+                actions.extend(news(&consumer.status, &status));
+                consumer.status = Arc::new(status);
+                self.changed.insert(id);
+            }
             if let Some((kind, urgency)) = consumer.waiting.take()
                 && let Some(queue) = self.waiting.get_mut(&kind)
             {
@@ -50,6 +61,21 @@ impl Machine {
                 self.index.file(consumer);
             }
             self.offer_room(before);
+        }
+    }
+
+    /// Predicts the next launches anew, because blocks go faster or slower than they did. All others
+    /// are predicted anew when they are read.
+    pub(super) fn predict_next_launches(&mut self) {
+        for id in self.index.next_launches() {
+            let Some(consumer) = self.consumers.get_mut(&id) else {
+                continue;
+            };
+            let prediction = predict(consumer, &self.local, &self.pace, &self.index);
+            if consumer.status.prediction != prediction {
+                Arc::make_mut(&mut consumer.status).prediction = prediction;
+                self.changed.insert(id);
+            }
         }
     }
 
@@ -118,29 +144,35 @@ impl Machine {
     }
 }
 
-/// Remembers what is published of a consumer, and tells people what is new.
-fn publish(
-    consumer: &mut Consumer,
-    stage: Stage,
-    why: String,
-    alarms: Vec<Alarm>,
-    actions: &mut Vec<Action>,
-) {
+fn predict(
+    consumer: &Consumer,
+    local: &LocalValidator,
+    pace: &Pace,
+    index: &Index,
+) -> Option<Prediction> {
+    let snapshot = consumer.snapshot()?;
+    let queue = index.queue(snapshot.spawn_time?, consumer.id);
+    Prediction::of(snapshot, local, pace, queue)
+}
+
+/// What people are told that is new.
+fn news(last: &ConsumerStatus, status: &ConsumerStatus) -> Vec<Action> {
     let notice = |level, text| {
         Action::Notify(Notice {
-            consumer_id: Some(consumer.id),
+            consumer_id: Some(status.consumer_id),
             level,
             text,
         })
     };
-    let (last_stage, last_why, last_alarms) = &consumer.view;
-    if *last_stage != stage || *last_why != why {
-        actions.push(notice(Level::Info, format!("{stage}: {why}")));
+    let mut news = Vec::new();
+    if last.stage != status.stage || last.why != status.why {
+        let text = format!("{}: {}", status.stage, status.why);
+        news.push(notice(Level::Info, text));
     }
-    for alarm in alarms.iter().filter(|alarm| !last_alarms.contains(alarm)) {
-        actions.push(notice(alarm.level, alarm.text.clone()));
-    }
-    consumer.view = (stage, why, alarms);
+    let alarms = status.alarms.iter();
+    let new = alarms.filter(|alarm| !last.alarms.contains(alarm));
+    news.extend(new.map(|alarm| notice(alarm.level, alarm.text.clone())));
+    news
 }
 
 fn action(op: OpId, consumer_id: ConsumerId, created: Option<Height>, want: Want) -> Action {

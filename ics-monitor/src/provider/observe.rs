@@ -66,7 +66,7 @@ impl Records {
         let init = self.init();
         let address = context.local.provider_key.address();
         let fraction = &context.params.trusting_period_fraction;
-        Ok(Snapshot {
+        let snapshot = Snapshot {
             height: self.height,
             consumer_id: self.consumer_id,
             chain_id: self.chain_id()?,
@@ -93,9 +93,10 @@ impl Records {
             barred: self.barred(context.own, &address, prefixes)?,
             opted_in: self.is_opted_in(&address, prefixes)?,
             assigned_key: self.assigned_key(&address, prefixes)?,
-            validators: self.snapshot_validators(context, prefixes)?,
+            validators: self.snapshot_validators(context, prefixes)?.into(),
             newer_provider: self.newer_provider,
-        })
+        };
+        Ok(snapshot.abridged(context.local))
     }
 
     /// The initialization parameters; the provider leaves them empty where there are none.

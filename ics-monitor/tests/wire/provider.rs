@@ -291,7 +291,7 @@ async fn every_recorded_state_is_read_as_the_command_line_prints_it() {
         assert!(!snapshot.newer_provider, "{step}");
         let set = recorded_json(&format!("cli/{step}.consumer-validators.json"));
         let set = set["validators"].as_array().map_or(0, Vec::len);
-        assert_eq!(snapshot.validators.len(), set, "{step}");
+        assert_eq!(snapshot.validators.size(), set, "{step}");
     }
 }
 

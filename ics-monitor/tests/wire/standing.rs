@@ -26,7 +26,13 @@ async fn a_consumer_before_launch_tells_what_decides_the_launch() {
     assert_eq!(cli["init_params"]["unbonding_period"], unbonding);
     let fraction = Decimal::parse("0.66").expect("a decimal");
     assert_eq!(snapshot.trusting_period_fraction, fraction);
-    assert!(snapshot.validators.iter().all(|member| member.active));
+    assert!(
+        snapshot
+            .validators
+            .members()
+            .iter()
+            .all(|member| member.active)
+    );
     let bonded = Standing {
         bond: Bond::Bonded,
         jailed: false,
@@ -161,7 +167,7 @@ async fn inactive_members_are_told_from_active_ones_where_they_may_validate() {
             _ => None,
         })
         .await;
-        let members = snapshot.validators.iter();
+        let members = snapshot.validators.members().iter();
         let mut members: Vec<_> = members.map(|it| (it.moniker.clone(), it.active)).collect();
         members.sort();
         members

@@ -562,7 +562,7 @@ fn snapshot(id: ConsumerId, record: &Record, moment: &Moment, count: usize) -> S
         barred: record.denied.contains(&0).then_some(Bar::Denylist),
         opted_in: record.opted_in.contains(&0),
         assigned_key: record.assigned.get(&0).copied(),
-        validators: validators.collect(),
+        validators: validators.collect::<Vec<_>>().into(),
         newer_provider: record.newer_provider,
     }
 }

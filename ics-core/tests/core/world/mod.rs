@@ -10,6 +10,7 @@ pub(crate) mod setup;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ics_core::action::{Action, Input, Notice, OpId, Outcome};
@@ -68,6 +69,8 @@ pub(crate) struct World {
     pub(crate) machine: Machine,
     /// Another machine that is told the same.
     twin: Machine,
+    /// What someone knows of all consumers who asks after each step what that one changed.
+    statuses: BTreeMap<ConsumerId, Arc<ConsumerStatus>>,
     pub(crate) policy: Policy,
     /// What is missing for readiness, by consumer.
     pub(crate) missing: BTreeMap<ConsumerId, String>,
@@ -114,6 +117,7 @@ impl World {
             keys: Keys::default(),
             machine: Machine::new(chain::local(), policy.clone()),
             twin: Machine::new(chain::local(), policy.clone()),
+            statuses: BTreeMap::new(),
             policy,
             missing: BTreeMap::new(),
             trust: Trust::Proved(Height(1)),
@@ -160,6 +164,7 @@ impl World {
         self.queue.clear();
         self.machine = Machine::new(chain::local(), self.policy.clone());
         self.twin = self.machine.clone();
+        self.statuses.clear();
         self.watch.rebuilt();
         self.gap = true;
     }
@@ -185,8 +190,9 @@ impl World {
     }
 
     pub(crate) fn status(&self, number: u64) -> ConsumerStatus {
-        let mut all = self.machine.consumers();
-        all.find(|status| status.consumer_id == id(number))
+        let status = self.statuses.get(&id(number));
+        status
+            .map(|status| ConsumerStatus::clone(status))
             .unwrap_or_else(|| panic!("the machine does not know consumer {number}"))
     }
 
@@ -297,6 +303,9 @@ impl World {
         let again = self.twin.step(wall, input.clone());
         let actions = self.machine.step(wall, input);
         self.watch.same(&actions, &again);
+        let changed = self.machine.changed();
+        self.statuses.extend(changed.map(|it| (it.consumer_id, it)));
+        self.watch.shown(&self.statuses, &self.machine);
         self.watch.next_tick(wall, self.machine.next_tick());
         for action in actions {
             self.watch.asked(&action, &self.policy, &self.keys);

@@ -1,13 +1,16 @@
 //! What must hold after every single step, whatever the world does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ics_core::action::{Action, Input, OpId, Outcome, Query, Tx};
 use ics_core::id::ConsumerId;
+use ics_core::machine::Machine;
 use ics_core::phase::Phase;
 use ics_core::policy::{Decision, Policy};
 use ics_core::snapshot::Snapshot;
+use ics_core::status::ConsumerStatus;
 use ics_core::time::{Height, UnixTime};
 
 use super::nodes::Keys;
@@ -101,6 +104,20 @@ impl Watch {
     pub(crate) fn same(&mut self, actions: &[Action], again: &[Action]) {
         if actions != again {
             self.wrong(format!("I1: {actions:?} once, then {again:?}"));
+        }
+    }
+
+    /// What each step says it changed is all that changed.
+    pub(crate) fn shown(
+        &mut self,
+        shown: &BTreeMap<ConsumerId, Arc<ConsumerStatus>>,
+        machine: &Machine,
+    ) {
+        let same = |known: &Arc<_>, now| Arc::ptr_eq(known, &now);
+        let all = shown.values().zip(machine.consumers());
+        let count = machine.consumers().count();
+        if shown.len() != count || !all.into_iter().all(|(known, now)| same(known, now)) {
+            self.wrong("a status changed that is not among the changed ones".into());
         }
     }
 
