@@ -5,7 +5,7 @@ mod publish;
 mod published;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 
 use ed25519_dalek::SigningKey;
@@ -137,8 +137,8 @@ pub fn choose<'a>(
         .filter(|validator| validator.provider_address != own)
         .collect();
     others.sort_by_key(|it| (it.published.is_weak(), Reverse(it.power), &it.operator));
-    let mut chosen = BTreeMap::<NodeId, (&ConsumerValidator, Peer)>::new();
-    let mut problems = Vec::new();
+    let mut claimed = BTreeMap::<NodeId, &ConsumerValidator>::new();
+    let (mut peers, mut problems) = (Vec::new(), Vec::new());
     for validator in others {
         let found = validator
             .published
@@ -150,19 +150,23 @@ pub fn choose<'a>(
                 if dial == Dial::Public && peer.host.reach() == Reach::Private {
                     return Err(Problem::Private(peer.host));
                 }
-                match chosen.get(&peer.node_id) {
-                    Some((first, _)) => Err(Problem::Taken(peer.node_id, first.name())),
-                    None => Ok(peer),
+                match claimed.entry(peer.node_id) {
+                    btree_map::Entry::Occupied(first) => {
+                        Err(Problem::Taken(peer.node_id, first.get().name()))
+                    }
+                    btree_map::Entry::Vacant(free) => {
+                        free.insert(validator);
+                        Ok(peer)
+                    }
                 }
             });
         match found {
-            Ok(peer) => {
-                chosen.insert(peer.node_id, (validator, peer));
-            }
+            Ok(peer) => peers.push(peer),
             Err(problem) => problems.push((validator, problem)),
         }
     }
-    let peers = chosen.into_values().map(|(_, peer)| peer).collect();
+    // An order that no change of power changes.
+    peers.sort_unstable();
     (peers, problems)
 }
 
