@@ -1,6 +1,6 @@
 # What a developer runs; CONTRIBUTING.md explains each.
 built := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
-.PHONY: check deps devnet devnet-down doc fuzz test test-long
+.PHONY: bench check deps devnet devnet-down doc fuzz test test-long
 
 ## The main job on real parts: three validators, a consumer from creation to deletion.
 devnet: deps
@@ -28,6 +28,10 @@ test-long:
 FUZZ_SECONDS ?= 600
 fuzz:
 	tests/fuzz $(FUZZ_SECONDS) keep
+
+## Speed and memory of the core, as a table in docs/benchmarks.md.
+bench:
+	tests/bench
 
 doc:
 	cargo doc --workspace --no-deps

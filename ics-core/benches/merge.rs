@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     println!("{beside_copy}");
     match beside_jq(&folder) {
         Ok(row) => println!("{row}"),
-        Err(error) => println!("no figure of jq, install it with apt-get install jq: {error}"),
+        Err(error) => println!("! no figure of jq ({error}): apt-get install jq"),
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ fn beside_copy(folder: &Folder) -> Result<String> {
     }
     fs::remove_file(&file)?;
     Ok(format!(
-        "| merging a genesis of 1 GB | {merging} | sha256sum and cp of it: {copying}; goal: at \
+        "| merging a genesis of 1 GB | {merging} * | `sha256sum` and `cp` of it: {copying} *; goal: at \
          least {GOAL} of their speed, at most 32 MiB | {:.2} |",
         merging.speed_beside(&copying),
     ))
@@ -91,7 +91,7 @@ fn beside_jq(folder: &Folder) -> Result<String> {
     jq.arg(".app_state.ccvconsumer = $ccv[0]").arg(&file);
     let jq = Run::of(jq.stdout(File::create(&out)?))?;
     Ok(format!(
-        "| merging a genesis of 0.2 GB | {merging} | jq: {jq} | {:.1} |",
+        "| merging a genesis of 0.2 GB | {merging} * | `jq`: {jq} * | {:.1} |",
         merging.speed_beside(&jq),
     ))
 }
