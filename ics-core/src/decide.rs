@@ -184,16 +184,28 @@ fn read_again(
         Phase::Stopped => snapshot.removal_time,
         Phase::Registered | Phase::Launched | Phase::Deleted => None,
     };
-    if let Some(due) = due {
-        plan = plan.wake_at_block(due);
-    }
+    let schedule = &world.policy.schedule;
     let read = || world.newest(Some(snapshot.height));
     // Launches, failed launches and deletions happen in the first block whose time has passed the
     // due time, or a few later when more than 200 are due: read at every block until it happened.
-    if newer && due.is_some_and(|due| due <= time) && !world.silent {
-        return plan.want_first(read());
+    // A deletion that failed is never tried again, so that one is read less and less often.
+    if let Some(due) = due {
+        let since = time.since(due);
+        if snapshot.phase == Phase::Stopped && due <= time && !world.silent {
+            let next = read_at + schedule.poll(since);
+            return if next > world.now {
+                plan.wake_at(next)
+            } else if newer {
+                plan.want_first(read())
+            } else {
+                plan.wake_at_block(time)
+            };
+        }
+        plan = plan.wake_at_block(due);
+        if newer && due <= time && !world.silent {
+            return plan.want_first(read());
+        }
     }
-    let schedule = &world.policy.schedule;
     if world.silent
         && let Some(due) = due.filter(|due| *due <= world.now)
     {

@@ -56,11 +56,17 @@ impl Case<'_> {
 
     fn deploy(&self) -> Plan {
         let Some(run) = self.world.policy.run_for(self.snapshot) else {
-            return Plan::new(
-                Stage::Watching,
-                "we validate it, but nothing says what to run",
-            )
-            .alarm(self.nothing_to_run());
+            let node = self.consumer.node.as_ref();
+            let runs = node.is_some_and(|node| node.state == NodeState::Running);
+            let (stage, why) = if runs {
+                (Stage::Running, "kept as it is")
+            } else {
+                (
+                    Stage::Watching,
+                    "we validate it, but nothing says what to run",
+                )
+            };
+            return Plan::new(stage, why).alarm(self.nothing_to_run());
         };
         if !self.world.nodes_known {
             return Plan::new(Stage::Watching, "waiting for the list of our nodes");

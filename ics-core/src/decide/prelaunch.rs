@@ -175,10 +175,14 @@ impl Case<'_> {
         let plan = self.warn_if_hindered(Plan::new(Stage::AwaitingLaunch, why));
         let mut plan = self.warn_if_it_fails(plan);
         if let Decision::Denied(why) = decision {
-            let text = format!(
-                "{why}, but we are opted in and cannot opt out before launch: the node will run \
-                 and the opt-out be sent after launch"
-            );
+            let text = if self.snapshot.opted_in {
+                "we are opted in and cannot opt out before launch: the node will run and the \
+                 opt-out be sent after launch"
+            } else {
+                "our validator is among the top N of the provider and must validate it: the node \
+                 will run"
+            };
+            let text = format!("{why}, but {text}");
             plan = plan.alarm(Alarm::critical(text));
         }
         if self.provider_key_stands(self.snapshot.assigned_key) {
