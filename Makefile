@@ -1,6 +1,6 @@
 # What a developer runs; CONTRIBUTING.md explains each.
 built := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
-.PHONY: bench check deps devnet devnet-down doc fuzz test test-long
+.PHONY: bench check deps devnet devnet-down doc fuzz scenarios test test-long
 
 ## The main job on real parts: three validators, a consumer from creation to deletion.
 devnet: deps
@@ -32,6 +32,10 @@ fuzz:
 ## Speed and memory of the core, as a table in docs/benchmarks.md.
 bench:
 	tests/bench
+
+## Writes what the core does into fixtures/scenarios: read the difference before it is committed.
+scenarios:
+	SCENARIOS=write cargo test --quiet --package ics-core --test core scenarios
 
 doc:
 	cargo doc --workspace --no-deps

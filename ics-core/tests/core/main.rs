@@ -17,6 +17,7 @@ mod refusals;
 mod rekey;
 mod rhythm;
 mod rules;
+mod scenarios;
 mod shared;
 mod story;
 mod template;

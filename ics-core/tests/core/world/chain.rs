@@ -167,7 +167,11 @@ impl Record {
     }
 
     /// The set that would launch or validate now, of those that are bonded. Top N takes everyone.
-    fn next_set(&self, count: usize, jailed: &BTreeSet<Index>) -> Vec<(Index, PublicKey)> {
+    pub(crate) fn next_set(
+        &self,
+        count: usize,
+        jailed: &BTreeSet<Index>,
+    ) -> Vec<(Index, PublicKey)> {
         let takes = |index: &Index| {
             let kept_out = jailed.contains(index) || self.denied.contains(index);
             !kept_out && (self.top_n > 0 || self.opted_in.contains(index))
@@ -490,13 +494,19 @@ impl Chain {
         let count = self.tokens.len();
         let moment = self.moment(height)?;
         let record = moment.consumers.get(&id);
-        Ok(record.map(|record| snapshot(id, record, moment, count)))
+        Ok(record.map(|record| snapshot(id, record, height, &moment.jailed, count)))
     }
 }
 
-fn snapshot(id: ConsumerId, record: &Record, moment: &Moment, count: usize) -> Snapshot {
-    let height = moment.height;
-    let jailed = moment.jailed.contains(&0);
+/// What a reading of this record shows, where these of `count` validators are jailed.
+pub(crate) fn snapshot(
+    id: ConsumerId,
+    record: &Record,
+    height: Height,
+    out: &BTreeSet<Index>,
+    count: usize,
+) -> Snapshot {
+    let jailed = out.contains(&0);
     let standing = Standing {
         bond: if jailed {
             Bond::Unbonding
@@ -507,7 +517,7 @@ fn snapshot(id: ConsumerId, record: &Record, moment: &Moment, count: usize) -> S
         tombstoned: false,
     };
     let set = match record.phase {
-        Phase::Registered | Phase::Initialized => record.next_set(count, &moment.jailed),
+        Phase::Registered | Phase::Initialized => record.next_set(count, out),
         Phase::Launched => record.set.clone(),
         Phase::Stopped | Phase::Deleted => Vec::new(),
     };

@@ -7,7 +7,7 @@ pub(crate) mod moves;
 pub(crate) mod nodes;
 mod perform;
 pub(crate) mod setup;
-mod watch;
+pub(crate) mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
