@@ -1,6 +1,6 @@
 # What a developer runs; CONTRIBUTING.md explains each.
 built := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
-.PHONY: bench check deps devnet devnet-down doc fuzz scenarios test test-long
+.PHONY: bench check deps devnet devnet-down doc fuzz mutants scenarios test test-long
 
 ## The main job on real parts: three validators, a consumer from creation to deletion.
 devnet: deps
@@ -36,6 +36,10 @@ bench:
 ## Writes what the core does into fixtures/scenarios: read the difference before it is committed.
 scenarios:
 	SCENARIOS=write cargo test --quiet --package ics-core --test core scenarios
+
+## Makes each mistake of ics-core/tests/mutations in a copy, and shows which test catches it.
+mutants:
+	tests/mutants
 
 doc:
 	cargo doc --workspace --no-deps

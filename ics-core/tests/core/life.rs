@@ -1,5 +1,6 @@
 //! The life of a consumer, told from our side: what is done, in order, and what the world then is.
 
+use ics_core::action::Action;
 use ics_core::deploy::NodeSigner;
 use ics_core::node::Signer;
 use ics_core::phase::Phase;
@@ -328,5 +329,21 @@ fn a_restart_finds_everything_as_it_was() {
     assert_eq!(did(&mut world), ["build genesis 0", "apply 0"]);
     assert_eq!(world.nodes.all, before);
     assert_eq!(world.status(0).stage, Stage::Running);
+    ends_well(&world);
+}
+
+#[test]
+fn our_provider_key_is_given_to_no_node() {
+    let mut record = alice().spawning(at(0));
+    record.top_n = 100;
+    let mut world = World::new(policy());
+    world.ask(Ask::Create(id(0), Box::new(record)));
+    let Action::Apply { spec, .. } = world.run_until("apply 0") else {
+        panic!("not an apply");
+    };
+    assert_eq!(spec.signer, Signer::None);
+    world.run_to(200);
+    let fresh = world.keys.of(id(0))[0];
+    assert_eq!(world.nodes.all[&id(0)].signer, NodeSigner::Key(fresh));
     ends_well(&world);
 }
