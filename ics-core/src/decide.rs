@@ -263,12 +263,22 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn plan(&self) -> Plan {
-        match self.snapshot.phase {
+        let plan = match self.snapshot.phase {
             Phase::Registered | Phase::Initialized => self.prelaunch(),
             Phase::Launched => self.launched(),
             Phase::Stopped => self.stopped(),
             Phase::Deleted => self.deleted(),
-        }
+        };
+        let Some(other) = self.world.index.namesake(self.consumer) else {
+            return plan;
+        };
+        // Anyone may take the chain id of another consumer.
+        let (one, two) = (self.consumer.id.min(other), self.consumer.id.max(other));
+        plan.alarm(Alarm::warning(format!(
+            "consumers {one} and {two} have the same chain id, {}: here their keys, data and ports \
+             are apart; keep them apart in every tool that goes by chain id",
+            self.snapshot.chain_id
+        )))
     }
 
     /// Whether we are in the set that would launch or validates, or will be.

@@ -37,6 +37,8 @@ pub(crate) struct Index {
     unplaced: BTreeSet<ConsumerId>,
     /// The P2P ports of our nodes.
     listening: BTreeSet<(u16, ConsumerId)>,
+    /// The chain ids of those that count on us, as hashes.
+    names: BTreeSet<(u64, ConsumerId)>,
 }
 
 /// How many consumers count on our validator.
@@ -75,6 +77,7 @@ pub(crate) struct Entry {
     unsettled: Option<(UnixTime, Height)>,
     unplaced: bool,
     listens: Option<u16>,
+    name: Option<u64>,
 }
 
 /// What filing a consumer changed for others.
@@ -124,6 +127,8 @@ impl Index {
         replace(&mut self.unplaced, who(old.unplaced), who(new.unplaced));
         let on = |port: Option<u16>| port.map(|port| (port, id));
         replace(&mut self.listening, on(old.listens), on(new.listens));
+        let named = |name: Option<u64>| name.map(|name| (name, id));
+        replace(&mut self.names, named(old.name), named(new.name));
         if old.unsettled != new.unsettled {
             self.unsettled.remove(&id);
             self.unsettled
@@ -213,6 +218,14 @@ impl Index {
         self.listening.range(all).any(|(_, other)| *other != id)
     }
 
+    /// Another consumer with the same chain id that counts on us too, if this one does.
+    pub(crate) fn namesake(&self, consumer: &Consumer) -> Option<ConsumerId> {
+        let name = consumer.filed.name?;
+        let all = (name, ConsumerId::new(0))..=(name, ConsumerId::new(u64::MAX));
+        let mut all = self.names.range(all).map(|(_, id)| *id);
+        all.find(|id| *id != consumer.id)
+    }
+
     /// Whether it is known who launched up to this height; `time` is that of the newest block.
     pub(crate) fn knows_launches(&self, height: Height, time: UnixTime) -> bool {
         let mut all = self.unsettled.values();
@@ -286,6 +299,12 @@ impl Entry {
                     since.map(|since| (since, snapshot.height))
                 }),
             unplaced: consumer.unplaced,
+            name: snapshot
+                .filter(|snapshot| {
+                    let lives = snapshot.phase.is_prelaunch() || snapshot.phase == Phase::Launched;
+                    lives && (consumer.takes_part || consumer.node.is_some())
+                })
+                .map(|snapshot| snapshot.chain_id.fingerprint()),
             listens: match &consumer.doing {
                 Some(Want::Apply(spec)) => Some(spec.ports.p2p),
                 _ => consumer.node.as_ref().and_then(|node| node.p2p_port),

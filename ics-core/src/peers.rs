@@ -191,6 +191,10 @@ impl Serialize for Peer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::key::Address;
 
@@ -290,5 +294,49 @@ mod tests {
         ];
         let (peers, _) = dialled(&validators, Dial::Public);
         assert_eq!(peers, [format!("{weak}@published.example:5")]);
+    }
+
+    #[test]
+    fn of_two_with_one_name_that_publish_a_host_alone_one_is_dialled() {
+        let mut twins = [
+            validator(1, 8, "p2p=a.example"),
+            validator(2, 9, "p2p=b.example"),
+        ];
+        let chain_id = ChainId::new("consumer-1").expect("a chain id");
+        for (twin, details) in twins.iter_mut().zip(["p2p=a.example", "p2p=b.example"]) {
+            twin.moniker = "same".into();
+            twin.published = Published::read(details, "same", &chain_id);
+        }
+        let weak = NodeId::weak("same", &chain_id);
+        let (peers, problems) = dialled(&twins, Dial::Public);
+        assert_eq!(peers, [format!("{weak}@b.example:5")]);
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}");
+        };
+        assert!(problem.ends_with("of another validator, same"), "{problem}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_others_publish_each_good_peer_is_dialled_once(
+            details in prop::collection::vec(
+                prop_oneof![
+                    (1..6_u8).prop_map(|index| format!("p2p={}@good.example", id(index))),
+                    "p2p=[a-c@:.\\[0]{0,5}",
+                    "\\PC{0,20}",
+                ],
+                0..12,
+            ),
+        ) {
+            let numbered = (1..).zip(&details);
+            let all: Vec<_> = numbered.map(|(n, details)| validator(n, n.into(), details)).collect();
+            let (peers, problems) = dialled(&all, Dial::Private);
+            prop_assert_eq!(peers.len() + problems.len(), all.len());
+            let good = details.iter().filter(|details| details.ends_with("@good.example"));
+            let good: BTreeSet<_> = good.map(|details| format!("{}:5", &details["p2p=".len()..])).collect();
+            let dialled: BTreeSet<_> = peers.iter().cloned().collect();
+            prop_assert_eq!(dialled.len(), peers.len());
+            prop_assert!(good.is_subset(&dialled));
+        }
     }
 }

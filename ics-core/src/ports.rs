@@ -21,7 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::id::{ChainId, ConsumerId};
 use crate::time::Height;
@@ -37,10 +36,7 @@ impl Offset {
     /// The offset that the published formula gives a chain id.
     #[must_use]
     pub fn of(chain_id: &ChainId) -> Self {
-        let hash = Sha256::digest(chain_id.as_str());
-        let mut first = [0; 8];
-        first.copy_from_slice(&hash[..8]);
-        let offset = u64::from_be_bytes(first) % u64::from(Self::COUNT);
+        let offset = chain_id.fingerprint() % u64::from(Self::COUNT);
         Self(u16::try_from(offset).unwrap_or_default())
     }
 

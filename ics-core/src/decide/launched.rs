@@ -14,6 +14,17 @@ use crate::status::{Alarm, Stage};
 
 impl Case<'_> {
     pub(super) fn launched(&self) -> Plan {
+        let plan = self.by_decision();
+        // Not prevented by the provider; CometBFT refuses such an update and stops.
+        if self.consumer.node.is_some() && self.snapshot.validators.size() == 0 {
+            let text = "no validator is left in its set: the chain halts as soon as it learns of \
+                        that, and only its owner can end it";
+            return plan.alarm(Alarm::warning(text));
+        }
+        plan
+    }
+
+    fn by_decision(&self) -> Plan {
         let decision = self.world.policy.decide(self.snapshot);
         if self.takes_part() {
             return self.run(&decision);

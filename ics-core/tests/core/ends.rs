@@ -61,6 +61,8 @@ fn fits(world: &World, status: &ConsumerStatus, record: &Record) -> bool {
         Phase::Launched if status.stage == Stage::Watching && runs => {
             critical || status.why.contains("not ready")
         }
+        // Its own set can never become empty: the chain has halted with us in it.
+        Phase::Launched if record.set.is_empty() && status.stage == Stage::Leaving => runs,
         Phase::Launched => {
             !runs
                 && matches!(

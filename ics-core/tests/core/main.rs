@@ -22,5 +22,7 @@ mod shared;
 mod story;
 mod template;
 mod transitions;
+mod transitions_launch;
+mod transitions_stop;
 mod vectors;
 mod world;

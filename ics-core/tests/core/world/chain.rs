@@ -53,6 +53,8 @@ pub(crate) struct Record {
     pub(crate) unbonding: Duration,
     /// Its denylist.
     pub(crate) denied: BTreeSet<Index>,
+    /// What all validators publish in place of where their nodes are.
+    pub(crate) details: Option<&'static str>,
     /// Validators outside the provider's active set, which it allows.
     pub(crate) inactive: BTreeSet<Index>,
     pub(crate) opted_in: BTreeSet<Index>,
@@ -71,6 +73,8 @@ struct Moment {
     height: Height,
     consumers: Rc<Consumers>,
     jailed: BTreeSet<Index>,
+    /// Those that are in no set, the jailed among them.
+    idle: BTreeSet<Index>,
 }
 
 /// What an owner, another validator or we ourselves ask of the chain; done in the next block.
@@ -82,6 +86,10 @@ pub(crate) enum Ask {
     Jail(Index, bool),
     Spawn(ConsumerId, Option<UnixTime>),
     Remove(ConsumerId),
+    /// The provider stops it by itself, with this event or none.
+    Stop(ConsumerId, Option<Event>),
+    /// Takes a validator's bond, or gives it back.
+    Bond(Index, bool),
     OptIn(ConsumerId, Index),
     OptOut(ConsumerId, Index),
     /// Our validator assigns a key by another way than the monitor.
@@ -98,6 +106,8 @@ pub(crate) struct Chain {
     pub(crate) tokens: Vec<u128>,
     /// Who is jailed: out of the bonded set at once.
     pub(crate) jailed: BTreeSet<Index>,
+    /// Who has too little stake.
+    pub(super) unbonded: BTreeSet<Index>,
     pub(crate) asked: Vec<Ask>,
     /// What is asked in the blocks to come, by their number from the start.
     planned: BTreeMap<Height, Vec<Ask>>,
@@ -145,6 +155,7 @@ impl Record {
             newer_provider: false,
             unbonding: Duration::from_secs(1_728_000),
             denied: BTreeSet::new(),
+            details: None,
             inactive: BTreeSet::new(),
             opted_in: BTreeSet::from([1]),
             assigned: BTreeMap::new(),
@@ -167,13 +178,9 @@ impl Record {
     }
 
     /// The set that would launch or validate now, of those that are bonded. Top N takes everyone.
-    pub(crate) fn next_set(
-        &self,
-        count: usize,
-        jailed: &BTreeSet<Index>,
-    ) -> Vec<(Index, PublicKey)> {
+    pub(crate) fn next_set(&self, count: usize, idle: &BTreeSet<Index>) -> Vec<(Index, PublicKey)> {
         let takes = |index: &Index| {
-            let kept_out = jailed.contains(index) || self.denied.contains(index);
+            let kept_out = idle.contains(index) || self.denied.contains(index);
             !kept_out && (self.top_n > 0 || self.opted_in.contains(index))
         };
         let members = (0..count).filter(takes);
@@ -206,6 +213,7 @@ impl Chain {
             consumers: BTreeMap::new(),
             tokens: vec![40, 30, 30],
             jailed: BTreeSet::new(),
+            unbonded: BTreeSet::new(),
             asked: Vec::new(),
             planned: BTreeMap::new(),
             results: BTreeMap::new(),
@@ -255,6 +263,7 @@ impl Chain {
             height: self.height,
             consumers: self.consumers.clone().into(),
             jailed: self.jailed.clone(),
+            idle: self.idle(),
         });
         if self.history.len() > KEPT {
             self.history.pop_front();
@@ -273,11 +282,11 @@ impl Chain {
         let mut events = Vec::new();
         for (_, id) in due.into_iter().take(PER_BLOCK) {
             let (count, height) = (self.tokens.len(), self.height);
-            let jailed = self.jailed.clone();
+            let idle = self.idle();
             let Some(record) = self.record_mut(id) else {
                 continue;
             };
-            let set = record.next_set(count, &jailed);
+            let set = record.next_set(count, &idle);
             let active = |(index, _): &(Index, PublicKey)| !record.inactive.contains(index);
             if !set.iter().any(active) || !record.client_is_valid() {
                 record.phase = Phase::Registered;
@@ -311,7 +320,7 @@ impl Chain {
     }
 
     fn end_epoch(&mut self) {
-        let (count, height) = (self.tokens.len(), self.height);
+        let (count, height, idle) = (self.tokens.len(), self.height, self.idle());
         for record in self.consumers.values_mut() {
             if record.phase != Phase::Launched {
                 continue;
@@ -320,11 +329,14 @@ impl Chain {
             if record.top_n > 0 {
                 record.opted_in.extend(0..count);
             }
-            let set = record.next_set(count, &self.jailed);
+            let set = record.next_set(count, &idle);
             if set != record.set {
                 record.set = set;
                 let keys = record.keys();
-                record.relayed.push_back((Height(height.0 + RELAY), keys));
+                // CometBFT refuses a set without validators: the chain halts with the last one.
+                if !keys.is_empty() {
+                    record.relayed.push_back((Height(height.0 + RELAY), keys));
+                }
             }
         }
     }
@@ -362,14 +374,20 @@ impl Chain {
                 Some(Event::Touched(id))
             }
             Ask::Remove(id) => {
-                let removal = self.time + self.unbonding;
-                let record = self.record_mut(id)?;
-                if record.phase != Phase::Launched {
-                    return None;
-                }
-                record.phase = Phase::Stopped;
-                record.removal = Some(removal);
+                self.stop(id)?;
                 Some(Event::Touched(id))
+            }
+            Ask::Stop(id, event) => {
+                self.stop(id)?;
+                event
+            }
+            Ask::Bond(index, bonded) => {
+                if bonded {
+                    self.unbonded.remove(&index);
+                } else {
+                    self.unbonded.insert(index);
+                }
+                None
             }
             Ask::OptIn(id, index) => {
                 self.opt_in(id, index, None).ok()?;
@@ -401,6 +419,22 @@ impl Chain {
                 touched.then(|| Event::Touched(tx.consumer_id()))
             }
         }
+    }
+
+    fn stop(&mut self, id: ConsumerId) -> Option<()> {
+        let removal = self.time + self.unbonding;
+        let record = self.record_mut(id)?;
+        if record.phase != Phase::Launched {
+            return None;
+        }
+        record.phase = Phase::Stopped;
+        record.removal = Some(removal);
+        Some(())
+    }
+
+    /// Those that are in no set.
+    fn idle(&self) -> BTreeSet<Index> {
+        self.jailed.union(&self.unbonded).copied().collect()
     }
 
     fn record_mut(&mut self, id: ConsumerId) -> Option<&mut Record> {
@@ -494,7 +528,13 @@ impl Chain {
         let count = self.tokens.len();
         let moment = self.moment(height)?;
         let record = moment.consumers.get(&id);
-        Ok(record.map(|record| snapshot(id, record, height, &moment.jailed, count)))
+        Ok(record.map(|record| {
+            let mut shown = snapshot(id, record, height, &moment.idle, count);
+            if let Some(standing) = &mut shown.standing {
+                standing.jailed = moment.jailed.contains(&0);
+            }
+            shown
+        }))
     }
 }
 
@@ -529,11 +569,13 @@ pub(crate) fn snapshot(
         power: 1,
         active: !record.inactive.contains(&index),
         moniker: format!("validator {index}"),
-        published: Published::read(
-            &format!("p2p={:040}@node{index}.example", index),
-            "",
-            &chain_id,
-        ),
+        published: match record.details {
+            Some(details) => Published::read(details, "same", &chain_id),
+            None => {
+                let details = format!("p2p={index:040}@node{index}.example");
+                Published::read(&details, "", &chain_id)
+            }
+        },
     });
     let punishment = |slash| Punishment {
         slash,

@@ -78,7 +78,7 @@ impl World {
         print.add(&self.machine);
         print.add(&(&self.missing, &self.unheard));
         print.add(&(&self.nodes.all, &self.keys));
-        print.add(&(self.chain.height, &self.chain.jailed));
+        print.add(&(self.chain.height, &self.chain.jailed, &self.chain.unbonded));
         for moment in self.chain.since(self.oldest_height()) {
             print.add(&moment);
         }
