@@ -307,7 +307,11 @@ impl Entry {
                 .map(|snapshot| snapshot.chain_id.fingerprint()),
             listens: match &consumer.doing {
                 Some(Want::Apply(spec)) => Some(spec.ports.p2p),
-                _ => consumer.node.as_ref().and_then(|node| node.p2p_port),
+                _ => {
+                    let node = consumer.node.as_ref();
+                    let known = node.and_then(|node| node.p2p_port);
+                    known.or(consumer.port_unsure)
+                }
             },
             ours: phase == Some(Phase::Launched) && (consumer.node.is_some() || opted_in),
             node: consumer.node.is_some() || consumer.node_unsure,

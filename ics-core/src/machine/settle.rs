@@ -123,6 +123,7 @@ impl Machine {
             if consumer.node != node || consumer.node_unsure {
                 consumer.node = node;
                 consumer.node_unsure = false;
+                consumer.port_unsure = None;
                 self.dirty.insert(id);
             }
         }
@@ -153,6 +154,9 @@ impl Machine {
         }
         if unknown && want.kind().is_of_node() {
             consumer.node_unsure = true;
+            if let Want::Apply(spec) = want {
+                consumer.port_unsure = Some(spec.ports.p2p);
+            }
             self.list.hurry();
         }
     }
