@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::genesis::{Expectation, OurKeys, Standing, Trust};
 use crate::id::ConsumerId;
 use crate::key::PublicKey;
-use crate::keystore::KeyRef;
+use crate::keystore::{KeyOrigin, KeyRef};
 use crate::node::NodeSpec;
 use crate::phase::Phase;
 use crate::policy::{GenesisSource, Policy, Run};
@@ -170,6 +170,8 @@ pub enum Action {
         op: OpId,
         /// For which consumer.
         consumer_id: ConsumerId,
+        /// Which of its keys.
+        origin: KeyOrigin,
     },
     /// Ask.
     Query {

@@ -11,7 +11,7 @@ use crate::genesis::{Expectation, OurKeys, Trust};
 use crate::id::ConsumerId;
 use crate::index::Entry;
 use crate::key::PublicKey;
-use crate::keystore::KeyRef;
+use crate::keystore::{KeyOrigin, KeyRef};
 use crate::node::NodeSpec;
 use crate::peers::Peer;
 use crate::phase::Phase;
@@ -128,7 +128,7 @@ pub(crate) enum Want {
     Delete,
     HoldsKey(KeyRef),
     Look(Option<Height>),
-    PrepareKey,
+    PrepareKey(KeyOrigin),
     Stop,
 }
 
@@ -162,7 +162,7 @@ impl Want {
             Self::Check(_) => Kind::Check,
             Self::Delete => Kind::Delete,
             Self::Look(_) => Kind::Look,
-            Self::HoldsKey(_) | Self::PrepareKey => Kind::Key,
+            Self::HoldsKey(_) | Self::PrepareKey(_) => Kind::Key,
         }
     }
 }

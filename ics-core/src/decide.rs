@@ -4,18 +4,19 @@
 //! reason, what is wrong, and what to do, the most urgent first.
 
 mod ending;
+mod keys;
 mod launched;
 mod prelaunch;
 mod signing;
 
-use crate::action::{Check, Tx};
+use crate::action::Check;
 use crate::consumer::{Consumer, Kind, Want};
 use crate::genesis::Expectation;
 use crate::index::Index;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
 use crate::phase::Phase;
-use crate::policy::{KeySource, Policy, Run};
+use crate::policy::{Policy, Run};
 use crate::ports::{Allocation, Offset, Place, Ports};
 use crate::schedule;
 use crate::snapshot::{LocalValidator, Snapshot};
@@ -294,7 +295,8 @@ impl Case<'_> {
     }
 
     fn check(&self, run: &Run) -> Check {
-        let assigned = self.snapshot.assigned_key;
+        let remote = |key: &PublicKey| keys::is_remote(run, *key);
+        let assigned = self.snapshot.assigned_key.filter(|key| !remote(key));
         Check {
             consumer_id: self.consumer.id,
             run: run.clone(),
@@ -353,21 +355,6 @@ impl Case<'_> {
 
     fn provider_key_stands(&self, key: Option<PublicKey>) -> bool {
         key.is_none_or(|key| key == self.world.local.provider_key)
-    }
-
-    /// Wants a fresh key made and assigned. One key must never sign on two chains.
-    fn assign_fresh_key(&self, plan: Plan) -> Plan {
-        let run = self.world.policy.run_for(self.snapshot);
-        if run.is_some_and(|run| run.key != KeySource::Fresh) {
-            return plan.alarm(prelaunch::other_key());
-        }
-        let text = "our provider key stands for this consumer: a fresh key is being assigned";
-        let text = self.with_failure(text.into(), &[Kind::Key, Kind::Send]);
-        let plan = plan.alarm(Alarm::warning(text));
-        match self.consumer.key {
-            None => plan.want(Want::PrepareKey),
-            Some(key) => plan.want(Want::Broadcast(Tx::AssignKey(key))),
-        }
     }
 
     /// Says why our validator is in no set although it opted in.

@@ -53,7 +53,8 @@ pub trait Deployer: Send + Sync {
     async fn list(&self) -> Result<Vec<NodeStatus>, Failure>;
 
     /// Checks all that can be checked before a node is deployed: the platform answers, the image is
-    /// present, the ports are free (unless this consumer's own node holds them).
+    /// present, the ports are free (unless this consumer's own node holds them), that for a remote
+    /// signer included.
     ///
     /// # Errors
     /// One failure that names everything that is missing.
@@ -62,6 +63,7 @@ pub trait Deployer: Send + Sync {
         consumer_id: ConsumerId,
         program: &Program,
         ports: &Ports,
+        signer_port: Option<u16>,
     ) -> Result<(), Failure>;
 }
 
@@ -104,6 +106,19 @@ pub enum NodeSigner {
     None,
     /// This consensus key.
     Key(PublicKey),
+    /// This consensus key, which a remote signer holds.
+    Remote(PublicKey),
     /// Nothing, although a key was asked for: the text says why and what to do.
     Withheld(String),
+}
+
+impl NodeSigner {
+    /// The key that it signs with, wherever that is; `None`: it signs nothing.
+    #[must_use]
+    pub const fn key(&self) -> Option<PublicKey> {
+        match self {
+            Self::Key(key) | Self::Remote(key) => Some(*key),
+            Self::None | Self::Withheld(_) => None,
+        }
+    }
 }

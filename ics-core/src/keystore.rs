@@ -72,6 +72,15 @@ impl KeyStanding {
     }
 }
 
+/// Which of a consumer's keys is to be assigned next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// The newest that was made here and has never been bound; one is made if there is none.
+    Fresh,
+    /// The newest that was imported for this consumer; none is ever made.
+    Imported,
+}
+
 /// Where secrets live: a folder, or Kubernetes Secrets.
 ///
 /// **Guarantees:** what a method reports as written survives a crash and a power loss.
@@ -81,12 +90,12 @@ impl KeyStanding {
 /// **Caveats:** two stores restored from one backup hold the same keys; nothing here can see that.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
-    /// Returns the key to assign next for this consumer: the newest that has never been bound, or
-    /// a fresh one.
+    /// Returns the key of this origin to assign next for this consumer.
     ///
     /// # Errors
-    /// If the store cannot be read or written; no key is then in use.
-    async fn prepare(&self, consumer_id: ConsumerId) -> Result<KeyRef, Failure>;
+    /// If the store cannot be read or written; no key is then in use. A permanent failure if none
+    /// was imported, or what the imported one has signed is unknown.
+    async fn prepare(&self, consumer_id: ConsumerId, origin: KeyOrigin) -> Result<KeyRef, Failure>;
 
     /// Returns a key with its standing; `None` if the store does not hold it.
     ///

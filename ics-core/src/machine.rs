@@ -199,6 +199,8 @@ impl Machine {
         self.policy = policy;
         for consumer in self.consumers.values_mut() {
             consumer.reconsider();
+            // The rule may want one of another origin.
+            consumer.key = None;
             if share_changed {
                 consumer.selection = None;
             }

@@ -75,6 +75,15 @@ impl Signer {
             Self::None | Self::Remote { .. } => None,
         }
     }
+
+    /// Where a node with it waits for a remote signer.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        match self {
+            Self::Remote { port, .. } => Some(*port),
+            Self::Key(_) | Self::None => None,
+        }
+    }
 }
 
 /// Everything a deployer needs to know to run one node.

@@ -142,19 +142,18 @@ pub struct Run {
 
 /// Where the consensus key of a consumer comes from.
 ///
-/// Only a fresh key is used so far; where a rule asks for another, no key is made or assigned and
-/// nothing opted in to, and a critical alarm says so.
+/// It says which key is assigned where none is; one that is assigned already is never overwritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeySource {
     /// A new key, made for this consumer alone.
     #[default]
     Fresh,
-    /// A key that the operator put into the store for this consumer; none is ever made.
+    /// The key that the operator imported last into the store for this consumer; none is ever made.
     Imported,
     /// The validator's key on the provider, of which the store holds a copy for this consumer.
     Provider,
-    /// A key that only a remote signer holds.
+    /// A key that only a remote signer holds, for one consumer alone; the store knows nothing of it.
     Remote {
         /// The key.
         public_key: PublicKey,
@@ -207,6 +206,15 @@ pub enum PolicyError {
     /// A bound on a slash fraction above 1.
     #[error("{0:?}: the bound on a slash fraction is {1}; nothing can lose more than 1")]
     BoundTooLarge(String, Decimal),
+    /// A rule with a remote signer for consumers that it does not name.
+    #[error("{0:?}: a remote signer's key serves one consumer: say which with match.consumer_id")]
+    RemoteForMany(String),
+    /// One remote key, or the port of one remote signer, for two consumers.
+    #[error(
+        "{0:?}: another rule gives this remote signer's key or port to another consumer: each \
+         consumer needs a key and a port of its own"
+    )]
+    RemoteTwice(String),
     /// An interval that cannot be.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -236,7 +244,30 @@ impl Policy {
     /// Names the rule or the interval, and the cure.
     pub fn check(&self) -> Result<(), PolicyError> {
         self.schedule.check()?;
-        self.rules.iter().try_for_each(Rule::check)
+        self.rules.iter().try_for_each(Rule::check)?;
+        self.check_remote_signers()
+    }
+
+    /// A key that signs for two consumers may sign twice, if they have one chain id.
+    fn check_remote_signers(&self) -> Result<(), PolicyError> {
+        let mut seen: Vec<(ConsumerId, PublicKey, u16)> = Vec::new();
+        for rule in &self.rules {
+            let source = rule.run.as_ref().map(|run| run.key);
+            let Some(KeySource::Remote { public_key, port }) = source else {
+                continue;
+            };
+            let Some(id) = rule.matches.consumer_id else {
+                return Err(PolicyError::RemoteForMany(rule.name.clone()));
+            };
+            let clashes = |(other, other_key, other_port): &(ConsumerId, PublicKey, u16)| {
+                *other != id && (*other_key == public_key || *other_port == port)
+            };
+            if seen.iter().any(clashes) {
+                return Err(PolicyError::RemoteTwice(rule.name.clone()));
+            }
+            seen.push((id, public_key, port));
+        }
+        Ok(())
     }
 
     /// Decides about one consumer, in words that name the rule.

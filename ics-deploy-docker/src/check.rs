@@ -38,6 +38,7 @@ pub(crate) fn addresses(settings: &DockerSettings) -> Result<(), Failure> {
 /// The ports of a consumer that cannot be published, but for those that its own container holds.
 pub(crate) fn ports(
     ports: &Ports,
+    signer_port: Option<u16>,
     settings: &DockerSettings,
     own: Option<&Container>,
 ) -> Vec<Failure> {
@@ -46,7 +47,7 @@ pub(crate) fn ports(
         own.is_some_and(|it| it.life == Life::Alive && it.published.contains(&pair))
     };
     let mut found: Vec<Failure> = Vec::new();
-    for (address, port) in container::addresses(ports, settings) {
+    for (address, port) in container::addresses(ports, signer_port, settings) {
         if held(address, port) {
             continue;
         }

@@ -26,7 +26,7 @@ pub(crate) fn of_node(
 ) -> ContainerCreateBody {
     let mut entrypoint = spec.program.command.clone();
     entrypoint.extend(["--home".to_owned(), home.folder()]);
-    let published = addresses(&spec.ports, settings);
+    let published = addresses(&spec.ports, spec.signer.port(), settings);
     let key = |port: u16| format!("{port}/tcp");
     let binding = |address: IpAddr, port: u16| PortBinding {
         host_ip: Some(address.to_string()),
@@ -76,14 +76,18 @@ pub(crate) fn of_volume(
     }
 }
 
-/// The host addresses and ports of a node. gRPC-Web is not served, so it is not published.
-pub(crate) fn addresses(ports: &Ports, settings: &DockerSettings) -> [(IpAddr, u16); 4] {
-    [
-        (settings.publish_address, ports.p2p),
-        (settings.rpc_address, ports.rpc),
-        (settings.rpc_address, ports.grpc),
-        (settings.rpc_address, ports.rest),
-    ]
+/// The host addresses and ports of a node, that for a remote signer included. gRPC-Web is not
+/// served, so it is not published.
+pub(crate) fn addresses(
+    ports: &Ports,
+    signer_port: Option<u16>,
+    settings: &DockerSettings,
+) -> Vec<(IpAddr, u16)> {
+    let local = [ports.rpc, ports.grpc, ports.rest].into_iter();
+    let local = local.chain(signer_port);
+    let mut all = vec![(settings.publish_address, ports.p2p)];
+    all.extend(local.map(|port| (settings.rpc_address, port)));
+    all
 }
 
 fn node_labels(spec: &NodeSpec, signer: &NodeSigner, settings: &DockerSettings) -> Labels {

@@ -8,7 +8,7 @@ use ics_core::deploy::{Deployer, NodeSigner, NodeStatus};
 use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
 use ics_core::keystore::KeyStore;
-use ics_core::node::{NodeSpec, Program};
+use ics_core::node::{NodeSpec, Program, Signer};
 use ics_core::ports::Ports;
 
 use crate::engine::Engine;
@@ -147,10 +147,11 @@ impl DockerDeployer {
     async fn deploy(&self, spec: &NodeSpec, home: &Home) -> Result<(), Failure> {
         let instance = &self.settings.instance;
         NodeVolume::ensure(&self.engine, instance, spec).await?;
-        let hoped = spec
-            .signer
-            .stored()
-            .map_or(NodeSigner::None, |key| NodeSigner::Key(key.public_key));
+        let hoped = match spec.signer {
+            Signer::Key(key) => NodeSigner::Key(key.public_key),
+            Signer::None => NodeSigner::None,
+            Signer::Remote { public_key, .. } => NodeSigner::Remote(public_key),
+        };
         let mut id = self.create(spec, home, &hoped).await?;
         // Only now is the volume in use and can no longer be exchanged: ask for its id again.
         let volume = NodeVolume::find(&self.engine, instance, spec.consumer_id).await?;
@@ -302,6 +303,7 @@ impl Deployer for DockerDeployer {
         consumer_id: ConsumerId,
         program: &Program,
         ports: &Ports,
+        signer_port: Option<u16>,
     ) -> Result<(), Failure> {
         // Without an engine there is nothing else to say.
         self.engine.ping().await?;
@@ -317,7 +319,12 @@ impl Deployer for DockerDeployer {
         .into_iter()
         .flatten()
         .collect();
-        found.extend(check::ports(ports, &self.settings, own.as_ref()));
+        found.extend(check::ports(
+            ports,
+            signer_port,
+            &self.settings,
+            own.as_ref(),
+        ));
         check::sum_up(found)
     }
 }

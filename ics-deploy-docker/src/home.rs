@@ -25,7 +25,7 @@ pub(crate) const SIGNERS: &str = "signers";
 /// Whether a node is rendered with its consensus key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It signs with the key of its spec.
+    /// It signs with the key of its spec, or through a remote signer.
     Signer,
     /// It follows the chain and signs nothing.
     FullNode,

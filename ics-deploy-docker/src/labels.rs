@@ -60,10 +60,11 @@ pub(crate) fn read<T>(
     labels.get(name).and_then(|text| parse(text))
 }
 
-/// The label text of a signer: `none`, `key <base64>` or `withheld <reason>`.
+/// The label text of a signer: `none`, `key <base64>`, `remote <base64>` or `withheld <reason>`.
 pub(crate) fn signer_text(signer: &NodeSigner) -> String {
     match signer {
         NodeSigner::Key(key) => format!("key {key}"),
+        NodeSigner::Remote(key) => format!("remote {key}"),
         NodeSigner::Withheld(reason) => format!("withheld {reason}"),
         // The enum may grow; a signer that we do not know is none that we placed.
         _ => "none".to_owned(),
@@ -77,6 +78,7 @@ pub(crate) fn signer_of(labels: &Labels) -> NodeSigner {
     };
     match (kind, PublicKey::from_base64(rest)) {
         ("key", Ok(key)) => NodeSigner::Key(key),
+        ("remote", Ok(key)) => NodeSigner::Remote(key),
         _ => NodeSigner::Withheld(rest.to_owned()),
     }
 }
@@ -90,6 +92,7 @@ mod tests {
         for signer in [
             NodeSigner::None,
             NodeSigner::Key(PublicKey::new([7; 32])),
+            NodeSigner::Remote(PublicKey::new([7; 32])),
             NodeSigner::Withheld("the key is elsewhere: resume it".into()),
         ] {
             let labels = Labels::from([(SIGNER.to_owned(), signer_text(&signer))]);

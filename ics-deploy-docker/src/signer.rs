@@ -4,7 +4,7 @@ use ics_core::deploy::NodeSigner;
 use ics_core::failure::Failure;
 use ics_core::key::{PublicKey, SecretKey};
 use ics_core::keystore::{KeyRef, KeyStanding, KeyStore};
-use ics_core::node::NodeSpec;
+use ics_core::node::{NodeSpec, Signer};
 use ics_core::signer::SignerState;
 
 use crate::archive;
@@ -35,6 +35,8 @@ pub(crate) struct Site<'a> {
 pub(crate) enum Decision {
     /// No key was asked for.
     FullNode,
+    /// A remote signer holds the key: nothing of it is placed here.
+    Remote(PublicKey),
     /// The key must not sign here; the text says why and what to do.
     Withheld(KeyRef, String),
     /// The key signs nowhere yet: bind it to this volume first, with this state in it unless a
@@ -47,8 +49,10 @@ pub(crate) enum Decision {
 impl Decision {
     /// Looks at the key's binding and at the state in the volume. Changes nothing.
     pub(crate) async fn make(site: Site<'_>, spec: &NodeSpec) -> Result<Self, Failure> {
-        let Some(key) = spec.signer.stored() else {
-            return Ok(Self::FullNode);
+        let key = match spec.signer {
+            Signer::Key(key) => key,
+            Signer::None => return Ok(Self::FullNode),
+            Signer::Remote { public_key, .. } => return Ok(Self::Remote(public_key)),
         };
         let (public, volume) = (key.public_key, site.volume);
         let Some(stored) = site.keys.load(&key).await? else {
@@ -104,6 +108,7 @@ impl Decision {
     pub(crate) fn signer(&self) -> NodeSigner {
         match self {
             Self::FullNode => NodeSigner::None,
+            Self::Remote(key) => NodeSigner::Remote(*key),
             Self::Withheld(_, reason) => NodeSigner::Withheld(reason.clone()),
             Self::SignFirst(key, ..) | Self::SignAgain(key, _) => NodeSigner::Key(key.public_key),
         }
@@ -113,7 +118,7 @@ impl Decision {
     pub(crate) fn role(&self) -> Role {
         match self {
             Self::FullNode | Self::Withheld(..) => Role::FullNode,
-            Self::SignFirst(..) | Self::SignAgain(..) => Role::Signer,
+            Self::Remote(_) | Self::SignFirst(..) | Self::SignAgain(..) => Role::Signer,
         }
     }
 
@@ -123,7 +128,7 @@ impl Decision {
     /// it, the state is in the volume.
     pub(crate) async fn carry_out(self, site: Site<'_>) -> Result<(), Failure> {
         let key = match self {
-            Self::FullNode => return Ok(()),
+            Self::FullNode | Self::Remote(_) => return Ok(()),
             Self::Withheld(key, _) => return site.refuse_stray_key(&key).await,
             Self::SignAgain(_, key) => key,
             Self::SignFirst(name, key, state) => {

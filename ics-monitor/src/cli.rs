@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how answers are printed.
 
 mod consumer;
+mod keys;
 mod local;
 mod run;
 
@@ -41,6 +42,9 @@ enum Command {
         /// The consumer id.
         id: ConsumerId,
     },
+    /// Bring keys into the key store.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Print this instance's node id, and the entry to publish in the validator's details.
     NodeId,
     /// Print the ports that a chain id gives.
@@ -182,6 +186,7 @@ pub(crate) async fn execute(arguments: Arguments) -> Result<(), Error> {
         Command::Consumer(command) => consumer::execute(command, &file?, output).await,
         Command::OptIn { id } => local::order(&file?, id, Override::OptIn, output),
         Command::OptOut { id } => local::order(&file?, id, Override::OptOut, output),
+        Command::Keys(command) => keys::execute(command, &file?, output).await,
         Command::NodeId => local::node_id(&file?, output).await,
         Command::Ports { chain_id } => local::ports(chain_id, output),
         Command::Version => local::version(output),

@@ -14,7 +14,7 @@ use ics_core::genesis::{
 };
 use ics_core::key::Form;
 use ics_core::keystore::{KeyRef, KeyStore};
-use ics_core::policy::GenesisSource;
+use ics_core::policy::{GenesisSource, KeySource};
 use ics_core::snapshot::LocalValidator;
 
 use crate::artifacts::FileArtifacts;
@@ -98,10 +98,14 @@ impl Effects {
             Action::ListNodes { .. } => deployer.list().await.map(Outcome::Nodes),
             // Notices have no op and never get here.
             Action::Notify(_) => Ok(Outcome::Gone),
-            Action::PrepareKey { consumer_id, .. } => self
+            Action::PrepareKey {
+                consumer_id,
+                origin,
+                ..
+            } => self
                 .backends
                 .keys
-                .prepare(consumer_id)
+                .prepare(consumer_id, origin)
                 .await
                 .map(Outcome::Key),
             Action::Query { query, .. } => self.query(query).await,
@@ -226,10 +230,16 @@ impl Effects {
 
     /// Checks all that an opt-in depends on; the failure names everything that is missing.
     async fn check(&self, check: Check) -> Result<Outcome, Failure> {
-        let deployer =
-            self.backends
-                .deployer
-                .check(check.consumer_id, &check.run.program, &check.ports);
+        let signer_port = match check.run.key {
+            KeySource::Remote { port, .. } => Some(port),
+            KeySource::Fresh | KeySource::Imported | KeySource::Provider => None,
+        };
+        let deployer = self.backends.deployer.check(
+            check.consumer_id,
+            &check.run.program,
+            &check.ports,
+            signer_port,
+        );
         let key = async {
             let Some(key) = &check.key else { return Ok(()) };
             match self.holds(key).await? {

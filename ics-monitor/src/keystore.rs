@@ -5,6 +5,7 @@
 //! <folder>/node_key.json
 //! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/priv_validator_key.json
 //! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/bound_to
+//! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/imported       of a key that was not made here
 //! <folder>/archive/<consumer id>/<number>-<ADDRESS>/...       the same, moved as a whole,
 //!                                                 with priv_validator_state.json
 //! ```
@@ -13,6 +14,8 @@
 //! included. A key's folder appears, moves to the archive, and back when it is bound again, in one
 //! rename: there is no moment at which half a key or two copies of it exist. A state says what its key
 //! has signed only in the archive; beside a key in use it is what a crash has left.
+
+mod import;
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,7 +26,7 @@ use async_trait::async_trait;
 use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
 use ics_core::key::{PublicKey, SecretKey};
-use ics_core::keystore::{KeyRef, KeyStanding, KeyStore, StorageId, StoredKey};
+use ics_core::keystore::{KeyOrigin, KeyRef, KeyStanding, KeyStore, StorageId, StoredKey};
 use ics_core::signer::SignerState;
 use zeroize::Zeroizing;
 
@@ -38,6 +41,9 @@ const STATE_FILE: &str = "priv_validator_state.json";
 
 /// A signer state of which nobody knows whether it was the last, kept for people.
 const UNSURE_FILE: &str = "unsure_state.json";
+
+/// The file, empty, that says that a key was not made here.
+const IMPORTED_FILE: &str = "imported";
 
 /// The file that names the storage a key is bound to.
 const BINDING_FILE: &str = "bound_to";
@@ -101,8 +107,12 @@ impl FileKeyStore {
 
 #[async_trait]
 impl KeyStore for FileKeyStore {
-    async fn prepare(&self, consumer_id: ConsumerId) -> Result<KeyRef, Failure> {
-        self.run(move |store| store.prepare(consumer_id)).await
+    async fn prepare(&self, consumer_id: ConsumerId, origin: KeyOrigin) -> Result<KeyRef, Failure> {
+        self.run(move |store| match origin {
+            KeyOrigin::Fresh => store.fresh(consumer_id),
+            KeyOrigin::Imported => store.imported(consumer_id),
+        })
+        .await
     }
 
     async fn load(&self, key: &KeyRef) -> Result<Option<StoredKey>, Failure> {
@@ -171,12 +181,11 @@ impl Store {
         Ok(store)
     }
 
-    fn prepare(&self, consumer_id: ConsumerId) -> Result<KeyRef, Failure> {
+    fn fresh(&self, consumer_id: ConsumerId) -> Result<KeyRef, Failure> {
         let archived = self.entries(Place::Archived, consumer_id)?;
         let mut active = self.entries(Place::Active, consumer_id)?;
-        let last = active.iter().chain(&archived).map(|entry| entry.number);
-        let next = last.max().unwrap_or(0).saturating_add(1);
         active.retain(|entry| archived.iter().all(|old| old.address != entry.address));
+        active.retain(|entry| !entry.is_imported());
         active.sort_by_key(|entry| entry.number);
         let mut unbound = None;
         while let Some(entry) = active.pop().filter(|_| unbound.is_none()) {
@@ -184,7 +193,7 @@ impl Store {
         }
         let entry = match unbound {
             Some(entry) => entry,
-            None => self.make(consumer_id, next)?,
+            None => self.add(Place::Active, consumer_id, &keyfile::fresh()?, &[])?,
         };
         let key = read_key(&entry)?;
         // Also a key that was found is synced: its maker may have died before it could.
@@ -277,16 +286,34 @@ impl Store {
         Ok(key)
     }
 
-    /// Makes a key: its folder is filled under another name, then gets its own.
-    fn make(&self, consumer_id: ConsumerId, number: u64) -> Result<Entry, Failure> {
-        let folder = self.folder_of(Place::Active, consumer_id);
+    /// Adds a key with these other files: its folder is filled under another name, then gets its
+    /// own.
+    fn add(
+        &self,
+        place: Place,
+        consumer_id: ConsumerId,
+        key: &SecretKey,
+        files: &[(&str, &[u8])],
+    ) -> Result<Entry, Failure> {
+        let mut last = 0;
+        for place in [Place::Active, Place::Archived] {
+            let numbers = self.entries(place, consumer_id)?.into_iter();
+            last = numbers
+                .map(|entry| entry.number)
+                .max()
+                .unwrap_or(0)
+                .max(last);
+        }
+        let folder = self.folder_of(place, consumer_id);
         durable::create_folder(&folder)?;
-        let key = keyfile::fresh()?;
         let draft = durable::draft_folder(&folder)?;
         let text = key.to_priv_validator_key_json();
         durable::replace(draft.path(), KEY_FILE, text.as_bytes())?;
+        for (name, bytes) in files {
+            durable::replace(draft.path(), name, bytes)?;
+        }
         let mut entry = Entry {
-            number,
+            number: last.saturating_add(1),
             address: key.public().address().to_string(),
             path: PathBuf::new(),
         };
@@ -359,6 +386,10 @@ impl Entry {
             path: path.clone(),
         };
         (path.ends_with(entry.name()) && path.is_dir()).then_some(entry)
+    }
+
+    fn is_imported(&self) -> bool {
+        self.path.join(IMPORTED_FILE).exists()
     }
 
     fn name(&self) -> String {

@@ -2,7 +2,7 @@
 
 use super::{Case, Plan};
 use crate::consumer::{Kind, Want};
-use crate::deploy::{NodeSigner, NodeState};
+use crate::deploy::NodeState;
 use crate::status::Stage;
 
 impl Case<'_> {
@@ -14,7 +14,7 @@ impl Case<'_> {
         if node.state == NodeState::Stopped {
             return Plan::new(Stage::Stopped, "we left; data and keys are kept");
         }
-        let NodeSigner::Key(key) = &node.signer else {
+        let Some(key) = node.signer.key() else {
             return Plan::new(Stage::Stopping, "we left").want(Want::Stop);
         };
         let why = "opted out; the node stays until the consumer's own set is without our key";
@@ -24,7 +24,7 @@ impl Case<'_> {
         };
         match &self.consumer.consumer_set {
             Some((keys, at)) if self.world.now < *at + self.world.policy.schedule.leaving => {
-                if keys.contains(key) {
+                if keys.contains(&key) {
                     return plan.wake_at(*at + self.world.policy.schedule.leaving);
                 }
                 let why = self.with_failure("we left".into(), &[Kind::Deploy]);

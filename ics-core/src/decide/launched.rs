@@ -6,8 +6,7 @@ use crate::artifact::ArtifactRef;
 use crate::consumer::{Kind, Want};
 use crate::deploy::{NodeSigner, NodeState};
 use crate::genesis::{Expectation, OurKeys};
-use crate::keystore::KeyRef;
-use crate::node::{NodeSpec, Signer};
+use crate::node::NodeSpec;
 use crate::peers::{self, Dial, Peer};
 use crate::policy::{Decision, Override, Run};
 use crate::status::{Alarm, Stage};
@@ -130,8 +129,10 @@ impl Case<'_> {
     fn apply(&self, run: &Run, genesis: ArtifactRef) -> Plan {
         let ports = self.ports();
         let (peers, mut alarms) = self.peers(ports.p2p);
-        let signing = self.signing();
-        alarms.extend(signing.alarm);
+        let signing = self.signing(run);
+        let Some(signer) = signing.signer else {
+            return signing.go_on(Plan::new(Stage::Running, "the node is kept as it is"));
+        };
         let spec = NodeSpec {
             consumer_id: self.consumer.id,
             chain_id: self.snapshot.chain_id.clone(),
@@ -140,12 +141,7 @@ impl Case<'_> {
             genesis,
             ports,
             settings: self.world.policy.node.clone(),
-            signer: signing.key.map_or(Signer::None, |public_key| {
-                Signer::Key(KeyRef {
-                    consumer_id: self.consumer.id,
-                    public_key,
-                })
-            }),
+            signer,
             persistent_peers: peers,
         };
         let fits = self.consumer.node.as_ref().filter(|node| {
@@ -154,17 +150,16 @@ impl Case<'_> {
                 && self.consumer.peers.as_ref() == Some(&spec.persistent_peers)
         });
         let mut plan = match fits.map(|node| &node.state) {
-            Some(NodeState::Failing(how)) => Plan::new(Stage::Deploying, "the node keeps failing")
-                .alarm(Alarm::critical(format!("the node keeps failing: {how}"))),
-            Some(_) => {
-                let mut plan = Plan::new(Stage::Running, self.running());
-                plan.wants.extend(signing.want);
-                signing.wake.into_iter().fold(plan, Plan::wake_at)
+            Some(NodeState::Failing(how)) => {
+                let why = "the node keeps failing";
+                let alarm = Alarm::critical(format!("{why}: {how}"));
+                signing.go_on(Plan::new(Stage::Deploying, why).alarm(alarm))
             }
+            Some(_) => signing.go_on(Plan::new(Stage::Running, self.running())),
             None => {
                 let plan = Plan::new(Stage::Deploying, "starting the node");
-                self.alarm_if_failed(plan, Kind::Deploy)
-                    .want(Want::Apply(Box::new(spec)))
+                let plan = self.alarm_if_failed(plan, Kind::Deploy);
+                signing.go_on(plan.want(Want::Apply(Box::new(spec))))
             }
         };
         if let Some(NodeSigner::Withheld(why)) =
@@ -176,7 +171,7 @@ impl Case<'_> {
         }
         plan.alarms.append(&mut alarms);
         if self.provider_key_stands(self.snapshot.assigned_key) {
-            plan = self.assign_fresh_key(plan);
+            plan = self.assign_key(plan);
         }
         plan
     }

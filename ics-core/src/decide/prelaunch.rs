@@ -1,20 +1,13 @@
 //! Before launch: whether to opt in, and keeping everything ready.
 
+use super::keys::Next;
 use super::{Case, Plan};
 use crate::action::Tx;
 use crate::consumer::{Kind, Want};
 use crate::phase::Phase;
-use crate::policy::{Caps, Decision, KeySource, OptInFrom, Run};
+use crate::policy::{Caps, Decision, OptInFrom, Run};
 use crate::predict;
 use crate::status::{Alarm, Stage};
-
-/// A key that is not fresh must not be replaced by one that is.
-pub(super) fn other_key() -> Alarm {
-    Alarm::critical(
-        "its rule asks for a key that is not fresh, which cannot be used yet: nothing is opted in \
-         to and no key assigned; set run.key to fresh",
-    )
-}
 
 impl Case<'_> {
     pub(super) fn prelaunch(&self) -> Plan {
@@ -97,8 +90,12 @@ impl Case<'_> {
         let Some(run) = self.world.policy.run_for(self.snapshot) else {
             return Plan::new(Stage::Watching, why).alarm(self.nothing_to_run());
         };
-        if run.key != KeySource::Fresh {
-            return Plan::new(Stage::Watching, why).alarm(other_key());
+        // The provider refuses a key that is assigned already, and one that we do not hold is not
+        // to be overwritten.
+        let stands = self.provider_key_stands(self.snapshot.assigned_key);
+        let next = stands.then(|| self.next_key(Some(&run)));
+        if let Some(Next::None(alarm)) = next {
+            return Plan::new(Stage::Watching, why).alarm(alarm);
         }
         if self.snapshot.phase != Phase::Registered
             && let Some(plan) = self.not_ready(&run, &why)
@@ -115,14 +112,10 @@ impl Case<'_> {
                 key,
             })
         };
-        // The provider refuses a key that is assigned already, and one that we do not hold is not
-        // to be overwritten.
-        if !self.provider_key_stands(self.snapshot.assigned_key) {
-            return plan.want(opt_in(None));
-        }
-        match self.consumer.key {
-            None => plan.want(Want::PrepareKey),
-            Some(key) => plan.want(opt_in(Some(key))),
+        match next {
+            Some(Next::Key(key)) => plan.want(opt_in(Some(key))),
+            Some(Next::Stored(origin)) => plan.want(Want::PrepareKey(origin)),
+            Some(Next::None(_)) | None => plan.want(opt_in(None)),
         }
     }
 
@@ -186,7 +179,7 @@ impl Case<'_> {
             plan = plan.alarm(Alarm::critical(text));
         }
         if self.provider_key_stands(self.snapshot.assigned_key) {
-            plan = self.assign_fresh_key(plan);
+            plan = self.assign_key(plan);
         }
         let Some(run) = self.world.policy.run_for(self.snapshot) else {
             return plan.alarm(self.nothing_to_run());

@@ -5,29 +5,36 @@
 //! (`x/ccv/provider/keeper/key_assignment.go`, `x/ccv/consumer/keeper/relay.go`). Until then the old
 //! key signs, from then on the new one, and never both: whoever runs the node takes the old one out
 //! of use before it starts the new one ([`crate::deploy::Deployer::apply`]).
+//!
+//! One key never moves between our store and a remote signer: of that move only its owner knows that
+//! the old place has ended. Another key may take its place in the other one.
 
-use super::Case;
+use super::keys::is_remote;
+use super::{Case, Plan};
 use crate::consumer::{Kind, Want};
 use crate::deploy::NodeSigner;
 use crate::key::PublicKey;
 use crate::keystore::KeyRef;
+use crate::node::Signer;
+use crate::policy::{KeySource, Run};
 use crate::status::Alarm;
 use crate::time::UnixTime;
 
 /// What a node signs with.
 pub(super) struct Signing {
-    pub(super) key: Option<PublicKey>,
-    pub(super) alarm: Option<Alarm>,
+    /// `None`: what it signs with now, which cannot be said anew.
+    pub(super) signer: Option<Signer>,
+    alarm: Option<Alarm>,
     /// What is to be found out before another key takes its place.
-    pub(super) want: Option<Want>,
+    want: Option<Want>,
     /// When to look again.
-    pub(super) wake: Option<UnixTime>,
+    wake: Option<UnixTime>,
 }
 
 impl Signing {
-    const fn with(key: Option<PublicKey>) -> Self {
+    const fn with(signer: Option<Signer>) -> Self {
         Self {
-            key,
+            signer,
             alarm: None,
             want: None,
             wake: None,
@@ -48,42 +55,87 @@ impl Signing {
         self.wake = Some(at);
         self
     }
+
+    /// Adds what is to be told and done until the key is the right one.
+    pub(super) fn go_on(self, mut plan: Plan) -> Plan {
+        plan.alarms.extend(self.alarm);
+        plan.wants.extend(self.want);
+        self.wake.into_iter().fold(plan, Plan::wake_at)
+    }
 }
 
 impl Case<'_> {
-    /// The key that the node signs with: that of the last epoch's set, else the assigned one. A node
-    /// that signs already keeps its key until the moment to switch; our provider key is never used.
-    pub(super) fn signing(&self) -> Signing {
+    /// What the node signs with: the key of the last epoch's set, else the assigned one. A node that
+    /// signs already keeps its key until the moment to switch; our provider key is never used.
+    pub(super) fn signing(&self, run: &Run) -> Signing {
         let own = |key: &PublicKey| *key != self.world.local.provider_key;
         let member = self.snapshot.member(self.world.local);
         let in_set = member.map(|member| member.consumer_key);
         let assigned = self.snapshot.assigned_key;
-        let deployed = match self.consumer.node.as_ref().map(|node| &node.signer) {
-            Some(NodeSigner::Key(key)) => Some(*key),
-            Some(NodeSigner::None | NodeSigner::Withheld(_)) | None => None,
-        };
+        let node = self.consumer.node.as_ref().map(|node| &node.signer);
+        let deployed = node.and_then(NodeSigner::key);
         let next = match deployed {
             Some(_) => assigned,
             None => in_set.or(assigned),
         };
-        match (deployed, next.filter(own)) {
-            (_, None) => Signing::with(deployed).alarm(Alarm::critical(
-                "our provider key stands in the consumer's set: the node misses blocks until a \
-                 fresh key is in the set",
-            )),
-            (Some(old), Some(new)) if old != new => self.switch(old, new, in_set == deployed),
-            (_, new) => Signing::with(new),
+        let next = next.filter(own);
+        let same = node.and_then(|node| self.signer_again(run, node));
+        match (deployed, next) {
+            (_, None) => {
+                let none = deployed.is_none().then_some(Signer::None);
+                Signing::with(same.or(none)).alarm(Alarm::critical(
+                    "our provider key stands in the consumer's set: the node misses blocks until another \
+                     key is in the set",
+                ))
+            }
+            (Some(old), Some(new)) if old != new => {
+                let keep = Signing::with(same);
+                self.switch(run, keep, (old, new), in_set == deployed)
+            }
+            (Some(key), Some(_)) if same.is_none() => {
+                Signing::with(None).alarm(Alarm::critical(format!(
+                    "by its rule key {key} has moved between our store and a remote signer: the                      node is kept as it is, because two might sign; give the rule back its key, or                      assign another key on the provider"
+                )))
+            }
+            (_, Some(new)) => Signing::with(Some(self.signer(run, new))),
         }
+    }
+
+    /// What signs with this key, by the rule.
+    fn signer(&self, run: &Run, key: PublicKey) -> Signer {
+        match run.key {
+            KeySource::Remote { public_key, port } if public_key == key => {
+                Signer::Remote { public_key, port }
+            }
+            _ => Signer::Key(KeyRef {
+                consumer_id: self.consumer.id,
+                public_key: key,
+            }),
+        }
+    }
+
+    /// What the node signs with, if by the rule its key is where it was.
+    fn signer_again(&self, run: &Run, now: &NodeSigner) -> Option<Signer> {
+        let signer = self.signer(run, now.key()?);
+        let is_remote = matches!(signer, Signer::Remote { .. });
+        let was_remote = matches!(now, NodeSigner::Remote(_));
+        (is_remote == was_remote).then_some(signer)
     }
 
     /// Keeps the old key until the consumer's own set has the new one and not the old; a new one
     /// that we do not hold never takes its place. `early`: the provider's set has the old one still.
-    fn switch(&self, old: PublicKey, new: PublicKey, early: bool) -> Signing {
-        let keep = Signing::with(Some(old));
+    fn switch(
+        &self,
+        run: &Run,
+        keep: Signing,
+        (old, new): (PublicKey, PublicKey),
+        early: bool,
+    ) -> Signing {
         let interval = self.world.policy.schedule.leaving;
         let fresh = |at: UnixTime| self.world.now < at + interval;
         let held = self.consumer.holds_key.filter(|(key, ..)| *key == new);
         match held {
+            _ if is_remote(run, new) => {}
             Some((_, true, _)) => {}
             Some((_, false, at)) => {
                 let text = format!(
@@ -110,7 +162,7 @@ impl Case<'_> {
             _ if early => keep,
             Some((keys, at)) if fresh(*at) => {
                 if keys.contains(&new) && !keys.contains(&old) {
-                    Signing::with(Some(new))
+                    Signing::with(Some(self.signer(run, new)))
                 } else {
                     keep.wake_at(*at + interval)
                 }

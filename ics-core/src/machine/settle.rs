@@ -186,7 +186,7 @@ impl Machine {
                 self.consumer(id).selection = Some(selected);
             }
             (Want::Check(check), Outcome::Ready) => self.consumer(id).checked(*check, now, Ok(())),
-            (Want::PrepareKey, Outcome::Key(key)) if key.consumer_id == id => {
+            (Want::PrepareKey(_), Outcome::Key(key)) if key.consumer_id == id => {
                 self.consumer(id).key = Some(key);
             }
             (Want::HoldsKey(key), Outcome::HoldsKey(held)) => {

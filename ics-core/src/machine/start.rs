@@ -219,7 +219,11 @@ fn action(op: OpId, consumer_id: ConsumerId, created: Option<Height>, want: Want
                 height,
             },
         },
-        Want::PrepareKey => Action::PrepareKey { op, consumer_id },
+        Want::PrepareKey(origin) => Action::PrepareKey {
+            op,
+            consumer_id,
+            origin,
+        },
         Want::Stop => Action::Stop { op, consumer_id },
     }
 }

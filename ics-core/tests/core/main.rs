@@ -19,6 +19,7 @@ mod rhythm;
 mod rules;
 mod scenarios;
 mod shared;
+mod sources;
 mod story;
 mod template;
 mod transitions;

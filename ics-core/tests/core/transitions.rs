@@ -1,7 +1,6 @@
 //! Every way a consumer changes on the provider, or we do, as our side sees it in snapshots.
 
 use ics_core::phase::Phase;
-use ics_core::policy::KeySource;
 use ics_core::status::Stage;
 
 use crate::world::chain::{Ask, Record};
@@ -112,21 +111,6 @@ fn one_put_on_the_denylist_after_its_opt_in_is_told_and_keeps_its_node() {
     assert_eq!(world.status(0).stage, Stage::Running);
     let why = world.status(0).why;
     assert!(why.contains("without us"), "{why}");
-    ends_well(&world);
-}
-
-#[test]
-fn a_rule_with_another_key_source_gets_no_fresh_key() {
-    let mut asking = policy();
-    for run in asking.rules.iter_mut().filter_map(|rule| rule.run.as_mut()) {
-        run.key = KeySource::Imported;
-    }
-    let mut world = World::new(asking);
-    world.ask(Ask::Create(id(0), Box::new(alice().spawning(at(200)))));
-    world.run_to(100);
-    alarms(&world, "not fresh");
-    assert!(!world.status(0).opted_in);
-    assert!(world.keys.of(id(0)).is_empty());
     ends_well(&world);
 }
 

@@ -42,14 +42,14 @@ async fn check_names_all_that_is_missing_at_once() {
     let mut spec = world.spec();
     let check = world
         .deployer
-        .check(CONSUMER, &spec.program, &spec.ports)
+        .check(CONSUMER, &spec.program, &spec.ports, None)
         .await;
     assert_eq!(check, Ok(()));
     let holder = TcpListener::bind(("127.0.0.1", spec.ports.p2p)).expect("free");
     spec.program.image = "ics-test-none:1".into();
     let check = world
         .deployer
-        .check(CONSUMER, &spec.program, &spec.ports)
+        .check(CONSUMER, &spec.program, &spec.ports, None)
         .await;
     let failure = check.expect_err("two things missing");
     let port = format!("port {} on 127.0.0.1 is in use", spec.ports.p2p);
@@ -64,13 +64,13 @@ async fn check_names_all_that_is_missing_at_once() {
     world.deployer.apply(&spec).await.expect("applied");
     let check = world
         .deployer
-        .check(CONSUMER, &spec.program, &spec.ports)
+        .check(CONSUMER, &spec.program, &spec.ports, None)
         .await;
     assert_eq!(check, Ok(()), "its own container holds the ports");
     let other = ics_core::id::ConsumerId::new(8);
     let check = world
         .deployer
-        .check(other, &spec.program, &spec.ports)
+        .check(other, &spec.program, &spec.ports, None)
         .await;
     assert!(check.is_err(), "another consumer cannot have them");
 }

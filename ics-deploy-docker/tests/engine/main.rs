@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod home;
+mod remote;
 mod removal;
 mod signer;
 mod switch;

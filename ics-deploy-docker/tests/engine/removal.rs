@@ -51,7 +51,7 @@ async fn what_others_made_is_refused_and_left_alone() {
     );
     let failure = world
         .deployer
-        .check(CONSUMER, &spec.program, &spec.ports)
+        .check(CONSUMER, &spec.program, &spec.ports, None)
         .await;
     assert!(failure.expect_err("refused").message.contains(&name));
     assert_eq!(world.deployer.stop(CONSUMER).await, Ok(()));

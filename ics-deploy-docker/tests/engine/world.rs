@@ -20,7 +20,7 @@ use ics_core::artifact::{ArtifactRef, Artifacts, Digest};
 use ics_core::failure::Failure;
 use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::SecretKey;
-use ics_core::keystore::{KeyRef, KeyStanding, KeyStore, StorageId, StoredKey};
+use ics_core::keystore::{KeyOrigin, KeyRef, KeyStanding, KeyStore, StorageId, StoredKey};
 use ics_core::node::{Moniker, NodeSettings, NodeSpec, Program, Resources, Signer};
 use ics_core::peers::{Host, NodeId, Peer};
 use ics_core::ports::Ports;
@@ -280,6 +280,10 @@ pub(crate) fn free_ports() -> Ports {
     }
 }
 
+pub(crate) fn free_port() -> u16 {
+    free_ports().rpc
+}
+
 pub(crate) fn moniker(text: &str) -> Moniker {
     Moniker::new(text).expect("a name")
 }
@@ -375,7 +379,7 @@ impl Keys {
 
 #[async_trait]
 impl KeyStore for Keys {
-    async fn prepare(&self, consumer_id: ConsumerId) -> Result<KeyRef, Failure> {
+    async fn prepare(&self, consumer_id: ConsumerId, _: KeyOrigin) -> Result<KeyRef, Failure> {
         Ok(self.add(consumer_id, 1))
     }
 

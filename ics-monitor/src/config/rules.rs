@@ -5,7 +5,7 @@ use std::time::Duration;
 use ics_core::artifact::Digest;
 use ics_core::genesis::VersionError;
 use ics_core::id::ConsumerId;
-use ics_core::key::Address;
+use ics_core::key::{Address, KeyError};
 use ics_core::node::{Program, Resources};
 use ics_core::policy::{
     Bounds, ChainIdPattern, ChainKind, GenesisSource, KeySource, Match, PatternError,
@@ -72,8 +72,8 @@ struct RunFile {
     command: Vec<String>,
     home: String,
     genesis: GenesisFile,
-    #[serde(default)]
-    key: KeyFile,
+    /// Read by [`key_source`], whose errors name what may be written.
+    key: Option<toml::Value>,
     ics_version: Option<String>,
     memory_mib: Option<u64>,
     cpu_millis: Option<u32>,
@@ -85,15 +85,6 @@ struct RunFile {
 struct GenesisFile {
     path: String,
     sha256: Option<String>,
-}
-
-/// Where the consensus key comes from.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum KeyFile {
-    /// A new one for each consumer.
-    #[default]
-    Fresh,
 }
 
 /// Checks all rules and gives each its name.
@@ -205,10 +196,35 @@ impl RunFile {
     }
 }
 
-fn complete_run(file: &RunFile, sha256: Option<Digest>) -> Result<Run, String> {
-    let key = match file.key {
-        KeyFile::Fresh => KeySource::Fresh,
+/// Where the consensus key comes from: a word, or a remote signer with its key and our port.
+fn key_source(value: &toml::Value) -> Result<KeySource, String> {
+    let wrong = || {
+        format!(
+            "run.key: {value} is none of \"fresh\", \"imported\", and \
+             {{ remote = \"<public key>\", port = 26659 }}"
+        )
     };
+    if let Some(word) = value.as_str() {
+        return match word {
+            "fresh" => Ok(KeySource::Fresh),
+            "imported" => Ok(KeySource::Imported),
+            _ => Err(wrong()),
+        };
+    }
+    let table = value.as_table().ok_or_else(wrong)?;
+    let (Some(key), Some(port), 2) = (table.get("remote"), table.get("port"), table.len()) else {
+        return Err(wrong());
+    };
+    let public_key = key.as_str().ok_or_else(wrong)?.parse();
+    let public_key = public_key.map_err(|e: KeyError| format!("run.key.remote: {e}"))?;
+    let number = port.as_integer().and_then(|port| u16::try_from(port).ok());
+    let number = number.filter(|number| *number > 0);
+    let port = number.ok_or_else(|| format!("run.key.port: {port} is no port from 1 to 65535"))?;
+    Ok(KeySource::Remote { public_key, port })
+}
+
+fn complete_run(file: &RunFile, sha256: Option<Digest>) -> Result<Run, String> {
+    let key = file.key.as_ref().map_or(Ok(KeySource::Fresh), key_source)?;
     if file.image.trim().is_empty() {
         return Err("run.image is empty".into());
     }
@@ -249,6 +265,8 @@ fn complete_run(file: &RunFile, sha256: Option<Digest>) -> Result<Run, String> {
 
 #[cfg(test)]
 mod tests {
+    use ics_core::key::PublicKey;
+
     use super::super::File;
     use super::*;
 
@@ -363,6 +381,63 @@ mod tests {
         }
     }
 
+    /// The one rule that denies this consumer, with this key.
+    fn keyed(id: u64, name: &str, key: &str) -> String {
+        let run = "image = \"i\", command = [\"c\"], home = \"/data\", genesis = { path = \"/g\" }";
+        format!(
+            "[[rules]]\nname = \"{name}\"\nverdict = \"deny\"\nmatch = {{ consumer_id = \"{id}\" }}\n\
+             run = {{ {run}, key = {key} }}\n"
+        )
+    }
+
+    #[test]
+    fn a_key_is_fresh_unless_it_is_imported_or_with_a_remote_signer() {
+        let source = |key: &str| run(&format!("key = {key}")).map(|run| run.key);
+        assert_eq!(run("pids = 9").map(|run| run.key), Ok(KeySource::Fresh));
+        assert_eq!(source("\"fresh\""), Ok(KeySource::Fresh));
+        assert_eq!(source("\"imported\""), Ok(KeySource::Imported));
+        let public_key = PublicKey::new([7; 32]);
+        let remote = format!("{{ remote = \"{public_key}\", port = 26659 }}");
+        let read = rules(&keyed(3, "a", &remote)).expect("a rule");
+        let read = read[0].run.as_ref().map(|run| run.key);
+        let port = 26_659;
+        assert_eq!(read, Some(KeySource::Remote { public_key, port }));
+        for bad in [
+            "\"horcrux\"",
+            "7",
+            "{ remote = \"x\" }",
+            "{ port = 1 }",
+            "{ remote = 7, port = 1 }",
+        ] {
+            let error = source(bad).expect_err(bad);
+            assert!(error.contains("none of \"fresh\", \"imported\""), "{error}");
+        }
+        let error = source("{ remote = \"x\", port = 26659 }").expect_err("no key");
+        assert!(error.contains("run.key.remote: not an ed25519"), "{error}");
+        for port in ["0", "65536", "-1", "\"26659\""] {
+            let key = format!("{{ remote = \"{public_key}\", port = {port} }}");
+            let error = source(&key).expect_err(port);
+            assert!(error.contains("run.key.port"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_remote_signer_serves_one_consumer() {
+        let key = |byte, port: u16| {
+            let key = PublicKey::new([byte; 32]);
+            format!("{{ remote = \"{key}\", port = {port} }}")
+        };
+        let unnamed = run(&format!("key = {}", key(1, 1))).expect_err("for all");
+        assert!(unnamed.contains("match.consumer_id"), "{unnamed}");
+        let two = |id, second: &str| rules(&(keyed(3, "a", &key(1, 1)) + &keyed(id, "b", second)));
+        assert!(two(4, &key(2, 2)).is_ok());
+        assert!(two(3, &key(1, 1)).is_ok());
+        for second in [key(1, 2), key(2, 1)] {
+            let error = two(4, &second).expect_err("shared");
+            assert!(error.contains("\"b\": another rule"), "{error}");
+        }
+    }
+
     #[test]
     fn what_does_not_exist_is_an_error() {
         for text in [
@@ -378,7 +453,6 @@ mod tests {
 
     #[test]
     fn a_wrong_part_is_named() {
-        assert!(run("key = \"provider\"").is_err());
         let owner = deny("match = { owner = \"cosmos1x\" }");
         assert!(owner.expect_err("no address").contains("match.owner"));
         let hash = deny("match = { genesis_hash = \"ab\" }");

@@ -30,22 +30,34 @@ fn files(folder: &Path) -> Vec<String> {
 async fn a_prepared_key_stays_the_one_to_assign_until_it_is_bound_or_archived() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
-    let first = store.prepare(CONSUMER).await.expect("made");
-    assert_eq!(store.prepare(CONSUMER).await, Ok(first));
-    let other = store.prepare(ConsumerId::new(8)).await.expect("made");
+    let first = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
+    assert_eq!(store.prepare(CONSUMER, KeyOrigin::Fresh).await, Ok(first));
+    let other = store
+        .prepare(ConsumerId::new(8), KeyOrigin::Fresh)
+        .await
+        .expect("made");
     assert_ne!(first.public_key, other.public_key);
     drop(store);
 
     let store = open(root.path());
-    assert_eq!(store.prepare(CONSUMER).await, Ok(first));
+    assert_eq!(store.prepare(CONSUMER, KeyOrigin::Fresh).await, Ok(first));
     store.archive(&first, None).await.expect("archived");
-    let second = store.prepare(CONSUMER).await.expect("made");
+    let second = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
     assert_ne!(first, second);
-    assert_eq!(store.prepare(CONSUMER).await, Ok(second));
+    assert_eq!(store.prepare(CONSUMER, KeyOrigin::Fresh).await, Ok(second));
     store.bind(&second, &storage("v")).await.expect("bound");
-    let third = store.prepare(CONSUMER).await.expect("made");
+    let third = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
     assert_ne!(second, third);
-    assert_eq!(store.prepare(CONSUMER).await, Ok(third));
+    assert_eq!(store.prepare(CONSUMER, KeyOrigin::Fresh).await, Ok(third));
     let names: Vec<_> = files(&root.path().join("keys"))
         .iter()
         .filter_map(|path| Some(path.split_once("/7/")?.1.split_once('-')?.0.to_owned()))
@@ -68,7 +80,8 @@ async fn the_node_key_can_be_peeked_at_while_the_store_is_open() {
 async fn at_once_and_again_there_is_one_key_and_one_node_key() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
-    let keys = futures::future::join_all((0..8).map(|_| store.prepare(CONSUMER))).await;
+    let keys =
+        futures::future::join_all((0..8).map(|_| store.prepare(CONSUMER, KeyOrigin::Fresh))).await;
     assert!(keys.iter().all(|key| *key == keys[0] && key.is_ok()));
     let node = store.node_key().await.expect("made").public();
     assert_eq!(store.node_key().await.expect("read").public(), node);
@@ -95,7 +108,10 @@ fn state(height: u64) -> SignerState {
 async fn a_key_is_bound_to_one_storage() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
-    let key = store.prepare(CONSUMER).await.expect("made");
+    let key = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
     assert_eq!(standing(&store, &key).await, KeyStanding::Unbound);
     store.bind(&key, &storage("volume-1")).await.expect("bound");
     store
@@ -123,7 +139,10 @@ async fn a_key_is_bound_to_one_storage() {
 async fn the_archive_keeps_key_state_and_binding_as_first_archived() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
-    let key = store.prepare(CONSUMER).await.expect("made");
+    let key = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
     store.bind(&key, &storage("volume-1")).await.expect("bound");
     for written in [Some(state(5)), Some(state(4)), Some(state(6)), None] {
         let written = written.as_ref().map(|it| it.text().as_bytes());
@@ -147,7 +166,10 @@ async fn the_archive_keeps_key_state_and_binding_as_first_archived() {
 async fn an_archived_key_goes_on_on_another_storage_from_its_last_state() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
-    let key = store.prepare(CONSUMER).await.expect("made");
+    let key = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
     store.bind(&key, &storage("volume-1")).await.expect("bound");
     for (height, volume) in [(5, "volume-2"), (9, "volume-1")] {
         let text = state(height).text().to_owned();
@@ -168,7 +190,10 @@ async fn a_key_whose_last_state_is_unknown_is_never_bound_again() {
     for lost in [None, Some("")] {
         let root = tempfile::tempdir().expect("a folder");
         let store = open(root.path());
-        let key = store.prepare(CONSUMER).await.expect("made");
+        let key = store
+            .prepare(CONSUMER, KeyOrigin::Fresh)
+            .await
+            .expect("made");
         store.bind(&key, &storage("volume-1")).await.expect("bound");
         let archived = store.archive(&key, lost.map(str::as_bytes)).await;
         archived.expect("archived");
@@ -184,7 +209,10 @@ async fn a_key_whose_last_state_is_unknown_is_never_bound_again() {
 async fn taking_a_key_back_into_use_may_be_cut_off_anywhere() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
-    let key = store.prepare(CONSUMER).await.expect("made");
+    let key = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
     let five = state(5).text().to_owned();
     store.bind(&key, &storage("volume-1")).await.expect("bound");
     let archived = store.archive(&key, Some(five.as_bytes())).await;
@@ -213,7 +241,10 @@ async fn taking_a_key_back_into_use_may_be_cut_off_anywhere() {
 async fn a_crash_before_the_move_loses_neither_key_nor_state() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
-    let key = store.prepare(CONSUMER).await.expect("made");
+    let key = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
     let entries = Store::entries(
         &store.store.lock().expect("not poisoned"),
         Place::Active,
@@ -230,7 +261,7 @@ async fn a_crash_before_the_move_loses_neither_key_nor_state() {
     let store = open(root.path());
     assert!(!half.exists());
     assert!(!path.join(".draft-y").exists());
-    assert_eq!(store.prepare(CONSUMER).await, Ok(key));
+    assert_eq!(store.prepare(CONSUMER, KeyOrigin::Fresh).await, Ok(key));
     store.archive(&key, None).await.expect("archived");
     let kept = files(&root.path().join("keys/archive"));
     assert!(
@@ -243,7 +274,10 @@ async fn a_crash_before_the_move_loses_neither_key_nor_state() {
 async fn an_archived_key_stays_archived_though_a_copy_comes_back() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
-    let key = store.prepare(CONSUMER).await.expect("made");
+    let key = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
     store.archive(&key, None).await.expect("archived");
     let name = format!("7/000001-{}", key.public_key.address());
     let keys = root.path().join("keys");
@@ -256,19 +290,25 @@ async fn an_archived_key_stays_archived_though_a_copy_comes_back() {
     .expect("copied");
     assert_eq!(standing(&store, &key).await, KeyStanding::Lost);
     store.archive(&key, None).await.expect("archived still");
-    assert_ne!(store.prepare(CONSUMER).await, Ok(key));
+    assert_ne!(store.prepare(CONSUMER, KeyOrigin::Fresh).await, Ok(key));
 }
 
 #[tokio::test]
 async fn damage_is_refused_and_never_replaced() {
     let root = tempfile::tempdir().expect("a folder");
     let store = open(root.path());
-    let key = store.prepare(CONSUMER).await.expect("made");
-    let other = store.prepare(ConsumerId::new(8)).await.expect("made");
+    let key = store
+        .prepare(CONSUMER, KeyOrigin::Fresh)
+        .await
+        .expect("made");
+    let other = store
+        .prepare(ConsumerId::new(8), KeyOrigin::Fresh)
+        .await
+        .expect("made");
     let all = files(&root.path().join("keys/consumers"));
     fs::copy(&all[1], &all[0]).expect("copied");
     for failure in [
-        store.prepare(CONSUMER).await.err(),
+        store.prepare(CONSUMER, KeyOrigin::Fresh).await.err(),
         store.load(&key).await.err(),
     ] {
         let failure = failure.expect("refused");

@@ -339,9 +339,17 @@ impl Player {
                 self.nodes.delete(*consumer_id);
                 Outcome::Gone
             }
-            (Action::PrepareKey { consumer_id, .. }, "done") => {
-                Outcome::Key(self.keys.prepare(*consumer_id))
-            }
+            (
+                Action::PrepareKey {
+                    consumer_id,
+                    origin,
+                    ..
+                },
+                "done",
+            ) => match self.keys.prepare(*consumer_id, *origin) {
+                Ok(key) => Outcome::Key(key),
+                Err(failure) => Outcome::Failed(failure),
+            },
             (Action::Query { query, .. }, _) => match query {
                 Query::Candidates { created, .. } => {
                     let height = created.unwrap_or(self.height);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ics_core::genesis;
 use ics_core::id::ConsumerId;
 use ics_core::key::PublicKey;
+use ics_core::keystore::KeyOrigin;
 use ics_core::phase::Phase;
 use ics_core::snapshot::{Bar, Bond, Decimal, Snapshot, Standing};
 use ics_core::time::Height;
@@ -118,7 +119,8 @@ impl Told {
                 record.opted_in.remove(&1);
             }
             ("key", "fresh") => {
-                let fresh = keys.prepare(self.id).public_key;
+                let fresh = keys.prepare(self.id, KeyOrigin::Fresh);
+                let fresh = fresh.map_err(|failure| failure.to_string())?.public_key;
                 record.assigned.insert(0, fresh);
             }
             ("key", "foreign") => {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ics_core::deploy::{NodeSigner, NodeState, NodeStatus};
+use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
 use ics_core::key::PublicKey;
-use ics_core::keystore::KeyRef;
-use ics_core::node::NodeSpec;
+use ics_core::keystore::{KeyOrigin, KeyRef};
+use ics_core::node::{NodeSpec, Signer};
 use ics_core::ports::Ports;
 
 /// All nodes of our instance.
@@ -21,7 +22,10 @@ pub(crate) struct Nodes {
 
 /// Durable keys of each consumer, in the order of their making.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Keys(BTreeMap<ConsumerId, Vec<(PublicKey, Standing)>>);
+pub(crate) struct Keys {
+    all: BTreeMap<ConsumerId, Vec<(PublicKey, Standing)>>,
+    imported: BTreeMap<ConsumerId, PublicKey>,
+}
 
 /// Where a key is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,31 +36,46 @@ enum Standing {
 }
 
 impl Keys {
-    pub(crate) fn prepare(&mut self, consumer_id: ConsumerId) -> KeyRef {
-        let mut keys = self.0.entry(consumer_id).or_default().iter().rev();
-        let unbound = keys.find(|(_, standing)| *standing == Standing::Unbound);
-        match unbound.map(|(key, _)| *key) {
+    pub(crate) fn prepare(
+        &mut self,
+        consumer_id: ConsumerId,
+        origin: KeyOrigin,
+    ) -> Result<KeyRef, Failure> {
+        let imported = self.imported.get(&consumer_id).copied();
+        let none = || Failure::permanent("no key was imported");
+        let found = match origin {
+            KeyOrigin::Imported => Some(imported.ok_or_else(none)?),
+            KeyOrigin::Fresh => {
+                let mut keys = self.all.entry(consumer_id).or_default().iter().rev();
+                let mut unbound = keys.by_ref().filter(|it| it.1 == Standing::Unbound);
+                let fresh = unbound.find(|(key, _)| Some(*key) != imported);
+                fresh.map(|(key, _)| *key)
+            }
+        };
+        Ok(match found {
             Some(public_key) => KeyRef {
                 consumer_id,
                 public_key,
             },
             None => self.add(consumer_id, 1),
-        }
+        })
     }
 
     /// A key that the operator puts into the store.
     pub(crate) fn import(&mut self, consumer_id: ConsumerId) -> PublicKey {
-        self.add(consumer_id, 2).public_key
+        let key = self.add(consumer_id, 2).public_key;
+        self.imported.insert(consumer_id, key);
+        key
     }
 
     /// A key of another instance, brought here.
     pub(crate) fn bring(&mut self, consumer_id: ConsumerId, key: PublicKey) {
-        let keys = self.0.entry(consumer_id).or_default();
+        let keys = self.all.entry(consumer_id).or_default();
         keys.push((key, Standing::Unbound));
     }
 
     fn add(&mut self, consumer_id: ConsumerId, kind: u8) -> KeyRef {
-        let keys = self.0.entry(consumer_id).or_default();
+        let keys = self.all.entry(consumer_id).or_default();
         let mut bytes = [kind; 32];
         bytes[..8].copy_from_slice(&consumer_id.number().to_be_bytes());
         bytes[8] = u8::try_from(keys.len()).expect("few keys");
@@ -74,13 +93,13 @@ impl Keys {
 
     /// The keys of a consumer, the oldest first.
     pub(crate) fn of(&self, consumer_id: ConsumerId) -> Vec<PublicKey> {
-        let keys = self.0.get(&consumer_id).into_iter().flatten();
+        let keys = self.all.get(&consumer_id).into_iter().flatten();
         keys.map(|(key, _)| *key).collect()
     }
 
     /// Binds a key, if there is one to bind, and archives every other that was bound.
     fn replace(&mut self, consumer_id: ConsumerId, now: Option<PublicKey>) {
-        for (key, standing) in self.0.entry(consumer_id).or_default() {
+        for (key, standing) in self.all.entry(consumer_id).or_default() {
             if Some(*key) == now {
                 *standing = Standing::Bound;
             } else if *standing == Standing::Bound {
@@ -100,10 +119,11 @@ impl Nodes {
     ) -> NodeStatus {
         let id = spec.consumer_id;
         keys.replace(id, spec.signer.stored().map(|key| key.public_key));
-        let signer = match spec.signer.stored() {
-            None => NodeSigner::None,
-            Some(key) if keys.holds(&key) => NodeSigner::Key(key.public_key),
-            Some(key) => NodeSigner::Withheld(format!("key {} is not here", key.public_key)),
+        let signer = match spec.signer {
+            Signer::None => NodeSigner::None,
+            Signer::Key(key) if keys.holds(&key) => NodeSigner::Key(key.public_key),
+            Signer::Key(key) => NodeSigner::Withheld(format!("key {} is not here", key.public_key)),
+            Signer::Remote { public_key, .. } => NodeSigner::Remote(public_key),
         };
         let node = NodeStatus {
             consumer_id: id,
@@ -117,9 +137,9 @@ impl Nodes {
             if old.genesis != node.genesis {
                 self.wrong.push(format!("consumer {id}: genesis changed"));
             }
-            if let NodeSigner::Key(key) = &old.signer
+            if let Some(key) = old.signer.key()
                 && old.signer != node.signer
-                && own_set.contains(key)
+                && (own_set.contains(&key) || node.signer.key() == Some(key))
             {
                 self.wrong
                     .push(format!("consumer {id}: {key} still counts"));
@@ -135,10 +155,10 @@ impl Nodes {
         self.all.insert(id, node.clone());
         self.specs.insert(id, spec.clone());
         let signs = |key: PublicKey| {
-            let same = |node: &&NodeStatus| node.signer == NodeSigner::Key(key);
+            let same = |node: &&NodeStatus| node.signer.key() == Some(key);
             self.all.values().filter(same).count()
         };
-        if let NodeSigner::Key(key) = node.signer
+        if let Some(key) = node.signer.key()
             && (signs(key) > 1 || key == super::chain::provider_key(0))
         {
             self.wrong.push(format!("key {key} could sign twice"));

@@ -123,7 +123,14 @@ impl World {
             }
             Action::ListNodes { .. } => Outcome::Nodes(self.nodes.list()),
             Action::Notify(_) => return None,
-            Action::PrepareKey { consumer_id, .. } => Outcome::Key(self.keys.prepare(consumer_id)),
+            Action::PrepareKey {
+                consumer_id,
+                origin,
+                ..
+            } => match self.keys.prepare(consumer_id, origin) {
+                Ok(key) => Outcome::Key(key),
+                Err(failure) => Outcome::Failed(failure),
+            },
             Action::Query { query, .. } => {
                 let behind = if self.happens(|f| f.behind) { 2 } else { 0 };
                 self.query(&query, behind)

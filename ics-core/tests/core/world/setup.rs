@@ -55,6 +55,15 @@ pub(crate) fn policy() -> Policy {
     }
 }
 
+/// The same rules, with keys of this source.
+pub(crate) fn keyed(source: KeySource) -> Policy {
+    let mut policy = policy();
+    for run in policy.rules.iter_mut().filter_map(|rule| rule.run.as_mut()) {
+        run.key = source;
+    }
+    policy
+}
+
 pub(crate) fn denying_alice() -> Policy {
     Policy {
         rules: vec![rule("alice", Verdict::Deny)],

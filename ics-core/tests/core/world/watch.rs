@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ics_core::action::{Action, Input, OpId, Outcome, Query, Tx};
 use ics_core::id::ConsumerId;
+use ics_core::keystore::KeyRef;
 use ics_core::machine::Machine;
 use ics_core::phase::Phase;
-use ics_core::policy::{Decision, Policy};
+use ics_core::policy::{Decision, KeySource, Policy};
 use ics_core::snapshot::Snapshot;
 use ics_core::status::ConsumerStatus;
 use ics_core::time::{Height, UnixTime};
@@ -182,7 +183,13 @@ impl Watch {
             Tx::OptIn { key, .. } => key,
             Tx::OptOut(_) => None,
         };
-        if key.is_some_and(|key| !keys.holds(&key)) {
+        let remote = |key: &KeyRef| {
+            let seen = self.seen.get(&id);
+            let run = seen.and_then(|seen| policy.run_for(seen));
+            let source = run.map(|run| run.key);
+            matches!(source, Some(KeySource::Remote { public_key, .. }) if public_key == key.public_key)
+        };
+        if key.is_some_and(|key| !keys.holds(&key) && !remote(&key)) {
             self.wrong(format!("I9: {tx:?} names a key that is not durable"));
         }
         let Some(seen) = self.seen.get(&id) else {
@@ -211,7 +218,9 @@ fn about(action: &Action) -> Option<(ConsumerId, OpId)> {
             op, consumer_id, ..
         }
         | Action::Delete { op, consumer_id }
-        | Action::PrepareKey { op, consumer_id }
+        | Action::PrepareKey {
+            op, consumer_id, ..
+        }
         | Action::Stop { op, consumer_id } => Some((*consumer_id, *op)),
         Action::CheckReady { op, check } => Some((check.consumer_id, *op)),
         Action::Query { op, query } => match query {
