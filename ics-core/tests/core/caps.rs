@@ -6,6 +6,7 @@ use ics_core::phase::Phase;
 use ics_core::policy::{Caps, OptInFrom, Override, Policy};
 use ics_core::status::Stage;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use crate::world::chain::{Ask, Record};
 use crate::world::faults::Faults;
@@ -175,7 +176,12 @@ fn rules_that_opt_in_from_registration_on_wait_for_no_spawn_time() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    // The same worlds each time: a change is judged by nothing but itself.
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        rng_seed: RngSeed::Fixed(7),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn no_cap_is_ever_exceeded_by_rules(seed: u64, cap in 1..3_u32) {
