@@ -48,6 +48,9 @@ pub(crate) struct Consumer {
     pub(crate) holds_key: Option<(PublicKey, bool, UnixTime)>,
     /// The transaction that is in this block and whose effect has not been read yet.
     pub(crate) sent: Option<(Tx, Height)>,
+    /// The transaction of which nobody knows whether it is in a block or will be, and the height
+    /// that tells, once that is known itself.
+    pub(crate) unsure: Option<(Tx, Option<Height>)>,
     pub(crate) genesis: Option<Box<Built>>,
     pub(crate) node: Option<NodeStatus>,
     /// Lists of our nodes that were asked for before this op was given out are too old for this
@@ -190,6 +193,7 @@ impl Consumer {
             key: None,
             holds_key: None,
             sent: None,
+            unsure: None,
             genesis: None,
             node: None,
             listed_after: OpId(0),

@@ -146,7 +146,11 @@ pub(crate) fn decide(consumer: &Consumer, world: &World<'_>) -> Plan {
     if let Some(height) = consumer.look {
         let seen = consumer.snapshot().map(|snapshot| snapshot.height);
         let is_there = world.silent || height <= world.block.0;
-        let look = || world.newest(seen.max(Some(height)));
+        let look = || match consumer.unsure {
+            // How high the chain is by now is not what was shown last.
+            Some((_, None)) => Want::Look(None),
+            _ => world.newest(seen.max(Some(height))),
+        };
         plan.wants = is_there.then(look).into_iter().collect();
         if !is_there {
             plan = plan.wake_at_block(world.block.1);

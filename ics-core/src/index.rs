@@ -326,9 +326,8 @@ fn counts_on_us(consumer: &Consumer) -> bool {
     let is_opt_in = |tx: &Tx| matches!(tx, Tx::OptIn { .. });
     let sending = matches!(&consumer.doing, Some(Want::Broadcast(tx)) if is_opt_in(tx));
     let sent = consumer.sent.is_some_and(|(tx, _)| is_opt_in(&tx));
+    let unsure = consumer.unsure.is_some_and(|(tx, _)| is_opt_in(&tx));
     let failed = |kind| consumer.failures(kind) > 0;
-    // A transaction that failed may be in a block all the same, until that has been looked at.
-    let unsure = consumer.look.is_some() && failed(Kind::Send);
     // What is all but sent keeps its place, as long as that does not fail.
     let prepared =
         consumer.status.stage == Stage::OptingIn && !failed(Kind::Key) && !failed(Kind::Send);
@@ -430,11 +429,12 @@ mod tests {
             count(&mut |c| {
                 c.doing = None;
                 c.failed(Kind::Send, &failed, at(0), &Schedule::DEFAULT);
-                c.look_at(Height(6));
+                c.unsure = Some((tx, None));
             }),
             1
         );
-        assert_eq!(count(&mut |c| c.look = None), 0);
+        assert_eq!(count(&mut |c| c.unsure = Some((tx, Some(Height(6))))), 1);
+        assert_eq!(count(&mut |c| c.unsure = None), 0);
         assert_eq!(count(&mut |c| c.sent = Some((tx, Height(7)))), 1);
         assert_eq!(
             count(&mut |c| {

@@ -146,11 +146,15 @@ impl Machine {
         }
         consumer.failed(want.kind(), failure, now, &schedule);
         let unknown = failure.kind == FailureKind::Unknown;
-        let sent = matches!(want, Want::Broadcast(_));
-        if let Some(height) = height.filter(|_| sent || unknown) {
-            // A transaction may yet be in the next block: that is the first that can tell.
-            let next = u64::from(sent && unknown);
-            consumer.look_at(Height(height.0 + next));
+        let sent = match want {
+            Want::Broadcast(tx) => Some(*tx),
+            _ => None,
+        };
+        if let Some(height) = height.filter(|_| sent.is_some() || unknown) {
+            consumer.look_at(height);
+        }
+        if let Some(tx) = sent {
+            consumer.unsure = unknown.then_some((tx, None));
         }
         if unknown && want.kind().is_of_node() {
             consumer.node_unsure = true;
@@ -278,6 +282,7 @@ impl Machine {
         let takes_part = snapshot.takes_part(&self.local);
         let snapshot = snapshot.abridged(&self.local);
         let schedule = self.policy.schedule;
+        let shown = self.block.map_or(Height(0), |(height, _, _)| height);
         let consumer = self.consumer(id);
         let before = consumer.snapshot();
         let known = asked.max(before.map(|before| before.height));
@@ -312,7 +317,7 @@ impl Machine {
             consumer.reconsider();
         }
         consumer.takes_part = takes_part;
-        consumer.read(snapshot, now, &schedule);
+        consumer.read(snapshot, now, shown, &schedule);
         let behind = asked.is_none() && consumer.look.is_some();
         if behind {
             return Err(Failure::transient("the provider's newest block is behind"));
@@ -392,8 +397,8 @@ impl Consumer {
         }
     }
 
-    /// Remembers a reading.
-    fn read(&mut self, snapshot: Snapshot, now: UnixTime, schedule: &Schedule) {
+    /// Remembers a reading; `shown` is the newest block of which the header came.
+    fn read(&mut self, snapshot: Snapshot, now: UnixTime, shown: Height, schedule: &Schedule) {
         let height = snapshot.height;
         if self.look.is_some_and(|look| look <= height) {
             self.look = None;
@@ -414,6 +419,16 @@ impl Consumer {
                 let text = format!("a transaction in block {included} had no effect");
                 self.failed(Kind::Send, &Failure::permanent(text), now, schedule);
             }
+        }
+        self.unsure = self.unsure.filter(|(tx, last)| {
+            let over = last.is_some_and(|last| last <= height);
+            !over && !shows(tx, &snapshot)
+        });
+        if let Some((_, last)) = &mut self.unsure {
+            // The newest block may be one that was made before it was sent: the next can tell.
+            let next = Height(height.max(shown).0.saturating_add(1));
+            let next = *last.get_or_insert(next);
+            self.look_at(next);
         }
         self.seen = Some((snapshot, now));
     }

@@ -119,24 +119,24 @@ impl Trial {
     }
 }
 
+/// As many worlds as `PROPTEST_CASES` says, or what is given.
 #[expect(
     clippy::disallowed_methods,
     reason = "how many cases are drawn is no decision of the core"
 )]
-fn config() -> Config {
-    let default = Config::default();
+pub(crate) fn cases(otherwise: Config) -> Config {
     if std::env::var_os("PROPTEST_CASES").is_some() {
-        return default;
+        return Config::default();
     }
-    Config {
-        cases: CASES,
-        rng_seed: SEED,
-        ..default
-    }
+    otherwise
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(Config {
+        cases: CASES,
+        rng_seed: SEED,
+        ..Config::default()
+    }))]
 
     #[test]
     fn every_world_keeps_every_invariant(trial in trials()) {
