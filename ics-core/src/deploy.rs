@@ -1,8 +1,11 @@
 //! The seam to whatever runs nodes.
 
+mod instance;
+
 use async_trait::async_trait;
 use serde::Serialize;
 
+pub use self::instance::Instance;
 use crate::artifact::Digest;
 use crate::failure::Failure;
 use crate::id::ConsumerId;
@@ -89,12 +92,15 @@ pub struct NodeStatus {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NodeState {
+    /// It ended by itself and nothing starts it again but the next `apply`; the text says how it
+    /// ended.
+    Ended(String),
+    /// It ended by itself and the platform starts it again and again; the text says how it ended.
+    Failing(String),
     /// Its process runs.
     Running,
     /// It was stopped, or never started.
     Stopped,
-    /// It ended by itself or keeps being restarted; the text says how it ended.
-    Failing(String),
 }
 
 /// What a node signs with.
@@ -120,5 +126,47 @@ impl NodeSigner {
             Self::Key(key) | Self::Remote(key) => Some(*key),
             Self::None | Self::Withheld(_) => None,
         }
+    }
+
+    /// As a line of text: `none`, `key <base64>`, `remote <base64>` or `withheld <reason>`.
+    #[must_use]
+    pub fn to_label(&self) -> String {
+        match self {
+            Self::Key(key) => format!("key {key}"),
+            Self::None => "none".to_owned(),
+            Self::Remote(key) => format!("remote {key}"),
+            Self::Withheld(reason) => format!("withheld {reason}"),
+        }
+    }
+
+    /// The signer that such a line says.
+    #[must_use]
+    pub fn from_label(text: &str) -> Self {
+        let Some((kind, rest)) = text.split_once(' ') else {
+            return Self::None;
+        };
+        match (kind, PublicKey::from_base64(rest)) {
+            ("key", Ok(key)) => Self::Key(key),
+            ("remote", Ok(key)) => Self::Remote(key),
+            _ => Self::Withheld(rest.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signer_survives_its_label() {
+        for signer in [
+            NodeSigner::None,
+            NodeSigner::Key(PublicKey::new([7; 32])),
+            NodeSigner::Remote(PublicKey::new([7; 32])),
+            NodeSigner::Withheld("the key is elsewhere: resume it".into()),
+        ] {
+            assert_eq!(NodeSigner::from_label(&signer.to_label()), signer);
+        }
+        assert_eq!(NodeSigner::from_label(""), NodeSigner::None);
     }
 }

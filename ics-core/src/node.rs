@@ -119,18 +119,6 @@ impl NodeSpec {
         };
         Digest::of(&serde_json::to_vec(&settled).unwrap_or_default())
     }
-
-    /// The folder of this node's signer, below its home; a full node has none.
-    ///
-    /// Each key has a folder of its own, so that no key ever meets the signer state of another.
-    #[must_use]
-    pub fn signer_folder(&self) -> Option<String> {
-        self.signer.stored().as_ref().map(folder_of)
-    }
-}
-
-fn folder_of(key: &KeyRef) -> String {
-    format!("signers/{}", key.public_key.address())
 }
 
 #[cfg(test)]

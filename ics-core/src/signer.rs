@@ -68,6 +68,12 @@ impl SignerState {
         &self.text
     }
 
+    /// The last height at which the key has signed.
+    #[must_use]
+    pub const fn height(&self) -> u64 {
+        self.position.height
+    }
+
     /// Whether the key has signed nothing by this state.
     #[must_use]
     pub fn is_zero(&self) -> bool {

@@ -9,15 +9,8 @@ use crate::engine::Engine;
 /// More than a signer state or a folder of them ever needs; the node could write more.
 const LIMIT: usize = 1 << 20;
 
-/// A regular file found in a container.
-pub(crate) struct Found {
-    /// Its path from the folder that was asked for, that folder's own name included.
-    pub(crate) path: String,
-    /// What it holds.
-    pub(crate) bytes: Vec<u8>,
-}
-
-/// The regular files at or below `path`; empty if there is nothing. Links are not followed.
+/// The regular files at or below `path`, each with its path from there, that folder's own name
+/// included; empty if there is nothing. Links are not followed.
 ///
 /// # Errors
 /// If the engine refuses, or there is more than a signer folder can hold.
@@ -25,7 +18,7 @@ pub(crate) async fn read(
     engine: &Engine,
     container: &str,
     path: &str,
-) -> Result<Vec<Found>, Failure> {
+) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let Some(tar) = engine.pack(container, path, LIMIT).await? else {
         return Ok(Vec::new());
     };
@@ -36,7 +29,7 @@ pub(crate) async fn read(
     })
 }
 
-fn unpack(tar: &[u8]) -> std::io::Result<Vec<Found>> {
+fn unpack(tar: &[u8]) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in tar::Archive::new(tar).entries()? {
         let mut entry = entry?;
@@ -46,7 +39,7 @@ fn unpack(tar: &[u8]) -> std::io::Result<Vec<Found>> {
         let path = entry.path()?.to_string_lossy().into_owned();
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes)?;
-        files.push(Found { path, bytes });
+        files.push((path, bytes));
     }
     Ok(files)
 }

@@ -96,7 +96,7 @@ fn node_labels(spec: &NodeSpec, signer: &NodeSigner, settings: &DockerSettings) 
         (labels::CHAIN.to_owned(), spec.chain_id.to_string()),
         (labels::GENESIS.to_owned(), spec.genesis.digest.to_string()),
         (labels::P2P_PORT.to_owned(), spec.ports.p2p.to_string()),
-        (labels::SIGNER.to_owned(), labels::signer_text(signer)),
+        (labels::SIGNER.to_owned(), signer.to_label()),
         (labels::SPEC.to_owned(), spec.digest().to_string()),
     ]);
     if let Some(key) = spec.signer.stored() {

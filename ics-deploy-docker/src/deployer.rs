@@ -4,22 +4,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ics_core::artifact::Artifacts;
+use ics_core::custody::{self, Decision, Storage as _};
 use ics_core::deploy::{Deployer, NodeSigner, NodeStatus};
 use ics_core::failure::Failure;
+use ics_core::home::{self, Role};
 use ics_core::id::ConsumerId;
 use ics_core::keystore::KeyStore;
 use ics_core::node::{NodeSpec, Program, Signer};
 use ics_core::ports::Ports;
 
 use crate::engine::Engine;
-use crate::home::{self, Home};
+use crate::home::Home;
 use crate::labels;
 use crate::settings::DockerSettings;
-use crate::signer::{Decision, Site};
+use crate::signer::Site;
 use crate::status::{self, Container, Life};
-use crate::upload::{self, Owner};
+use crate::upload::Owner;
 use crate::volume::NodeVolume;
-use crate::{archive, check, container, retire};
+use crate::{archive, check, container};
 
 /// Runs nodes on one Docker engine.
 ///
@@ -121,22 +123,14 @@ impl DockerDeployer {
             return Ok(Settled::No);
         }
         let site = self.site(&container.id, home, volume);
-        let decision = Decision::make(site, spec).await?;
-        let same = match (&decision, container.signer()) {
-            // Not bound although it runs: the key store is not the one that it was started from.
-            (Decision::SignFirst(..), _) => false,
-            (decision, NodeSigner::Withheld(_)) => matches!(decision, Decision::Withheld(..)),
-            (decision, signer) => decision.signer() == signer,
-        };
-        if !same {
+        let decision = Decision::make(self.keys.as_ref(), &site, &spec.signer).await?;
+        if !decision.is_in_place(&container.signer()) {
             return Ok(Settled::No);
         }
         let role = decision.role();
-        for (path, text) in spec.files(role == home::Role::Signer) {
-            let found = archive::read(&self.engine, &container.id, &home.path(path)).await?;
-            if found.first().is_none_or(|it| it.bytes != text.as_bytes()) {
-                self.place(&container.id, home, home::config(spec, role))
-                    .await?;
+        for (path, text) in spec.files(role == Role::Signer) {
+            if site.read(path).await?.as_deref() != Some(text.as_bytes()) {
+                site.put(home::config(spec, role)).await?;
                 break;
             }
         }
@@ -157,18 +151,19 @@ impl DockerDeployer {
         let volume = NodeVolume::find(&self.engine, instance, spec.consumer_id).await?;
         let volume = volume.ok_or_else(|| Failure::transient("the new volume vanished"))?;
         volume.check_genesis(spec)?;
-        let decision = Decision::make(self.site(&id, home, &volume), spec).await?;
+        let keys = self.keys.as_ref();
+        let decision = Decision::make(keys, &self.site(&id, home, &volume), &spec.signer).await?;
         if decision.signer() != hoped {
             // Labels cannot be changed, and the state could not be read without a container.
             self.engine.remove(&id).await?;
             id = self.create(spec, home, &decision.signer()).await?;
         }
-        let role = decision.role();
-        let (keys, artifacts) = (self.keys.as_ref(), self.artifacts.as_ref());
-        let files = home::entries(spec, role, keys, artifacts).await?;
-        self.place(&id, home, files).await?;
+        let site = self.site(&id, home, &volume);
+        let node_key = keys.node_key().await?;
+        site.put(home::entries(spec, decision.role(), &node_key))
+            .await?;
         self.retire_others(&id, home, &volume, spec).await?;
-        decision.carry_out(self.site(&id, home, &volume)).await?;
+        decision.carry_out(keys, &site).await?;
         self.engine.start(&id).await
     }
 
@@ -181,9 +176,14 @@ impl DockerDeployer {
         spec: &NodeSpec,
     ) -> Result<(), Failure> {
         let files = archive::read(&self.engine, container, &home.path(home::SIGNERS)).await?;
-        let (keys, now) = (self.keys.as_ref(), spec.signer.stored());
-        let now = now.map(|key| key.public_key);
-        retire::others(keys, spec.consumer_id, &volume.storage, now, files).await
+        let (consumer_id, now) = (spec.consumer_id, spec.signer.stored());
+        let (keys, now) = (self.keys.as_ref(), now.map(|key| key.public_key));
+        let retired =
+            custody::retire_others(keys, consumer_id, &volume.storage, now, files).await?;
+        for key in retired {
+            tracing::info!(%consumer_id, %key, "archived a key that was replaced");
+        }
+        Ok(())
     }
 
     async fn create(
@@ -198,19 +198,10 @@ impl DockerDeployer {
         self.engine.create(&name, body).await
     }
 
-    async fn place(
-        &self,
-        container: &str,
-        home: &Home,
-        entries: Vec<upload::Entry>,
-    ) -> Result<(), Failure> {
-        upload::place(&self.engine, container, home.mount(), self.owner(), entries).await
-    }
-
     fn site<'a>(&'a self, container: &'a str, home: &'a Home, volume: &'a NodeVolume) -> Site<'a> {
         Site {
             engine: &self.engine,
-            keys: self.keys.as_ref(),
+            artifacts: self.artifacts.as_ref(),
             container,
             home,
             owner: self.owner(),

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ics_core::deploy::NodeSigner;
+use ics_core::deploy::{Instance, NodeSigner};
 use ics_core::id::ConsumerId;
-use ics_core::key::PublicKey;
-
-use crate::instance::Instance;
 
 /// Labels by name.
 pub(crate) type Labels = BTreeMap<String, String>;
@@ -25,7 +22,7 @@ pub(crate) const GENESIS: &str = "ics-monitor.genesis";
 pub(crate) const P2P_PORT: &str = "ics-monitor.p2p-port";
 /// The consensus key that was asked for, in base64, whether the container got it or not.
 pub(crate) const KEY: &str = "ics-monitor.consensus-key";
-/// What a container signs with, see [`signer_text`].
+/// What a container signs with, see [`NodeSigner::to_label`].
 pub(crate) const SIGNER: &str = "ics-monitor.signer";
 /// The random storage id of a volume.
 pub(crate) const STORAGE: &str = "ics-monitor.storage";
@@ -60,46 +57,15 @@ pub(crate) fn read<T>(
     labels.get(name).and_then(|text| parse(text))
 }
 
-/// The label text of a signer: `none`, `key <base64>`, `remote <base64>` or `withheld <reason>`.
-pub(crate) fn signer_text(signer: &NodeSigner) -> String {
-    match signer {
-        NodeSigner::Key(key) => format!("key {key}"),
-        NodeSigner::Remote(key) => format!("remote {key}"),
-        NodeSigner::Withheld(reason) => format!("withheld {reason}"),
-        // The enum may grow; a signer that we do not know is none that we placed.
-        _ => "none".to_owned(),
-    }
-}
-
-/// The signer that a label text says.
+/// The signer that a label says.
 pub(crate) fn signer_of(labels: &Labels) -> NodeSigner {
-    let Some((kind, rest)) = labels.get(SIGNER).and_then(|text| text.split_once(' ')) else {
-        return NodeSigner::None;
-    };
-    match (kind, PublicKey::from_base64(rest)) {
-        ("key", Ok(key)) => NodeSigner::Key(key),
-        ("remote", Ok(key)) => NodeSigner::Remote(key),
-        _ => NodeSigner::Withheld(rest.to_owned()),
-    }
+    let text = labels.get(SIGNER);
+    text.map_or(NodeSigner::None, |text| NodeSigner::from_label(text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_signer_survives_its_label() {
-        for signer in [
-            NodeSigner::None,
-            NodeSigner::Key(PublicKey::new([7; 32])),
-            NodeSigner::Remote(PublicKey::new([7; 32])),
-            NodeSigner::Withheld("the key is elsewhere: resume it".into()),
-        ] {
-            let labels = Labels::from([(SIGNER.to_owned(), signer_text(&signer))]);
-            assert_eq!(signer_of(&labels), signer);
-        }
-        assert_eq!(signer_of(&Labels::new()), NodeSigner::None);
-    }
 
     #[test]
     fn both_instance_and_consumer_make_it_ours() {

@@ -1,15 +1,16 @@
 //! Deletes a consumer's node: archives its keys with their last states, then removes all of it.
 
+use ics_core::custody;
 use ics_core::failure::Failure;
+use ics_core::home;
 use ics_core::id::ConsumerId;
 use ics_core::key::PublicKey;
 
-use crate::archive::{self, Found};
+use crate::archive;
 use crate::container;
 use crate::deployer::DockerDeployer;
-use crate::home::{self, Home};
+use crate::home::Home;
 use crate::labels::{self, Labels};
-use crate::retire;
 use crate::status::Life;
 use crate::volume::NodeVolume;
 
@@ -44,7 +45,7 @@ impl DockerDeployer {
             (None, None) => Vec::new(),
         };
         let storage = volume.as_ref().map(|it| &it.storage);
-        retire::all(self.keys.as_ref(), consumer_id, storage, asked, files).await?;
+        custody::retire_all(self.keys.as_ref(), consumer_id, storage, asked, files).await?;
         // Found again: the look into the volume may have made one.
         if let Some(container) = self.find(consumer_id).await? {
             self.end(&container).await?;
@@ -66,7 +67,11 @@ impl DockerDeployer {
         NodeVolume::find(&self.engine, instance, consumer_id).await
     }
 
-    async fn signer_files(&self, container: &str, home: &Home) -> Result<Vec<Found>, Failure> {
+    async fn signer_files(
+        &self,
+        container: &str,
+        home: &Home,
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         archive::read(&self.engine, container, &home.path(home::SIGNERS)).await
     }
 
@@ -76,7 +81,7 @@ impl DockerDeployer {
         &self,
         consumer_id: ConsumerId,
         volume: &NodeVolume,
-    ) -> Result<Vec<Found>, Failure> {
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         if !self.engine.has_image(&volume.image).await? {
             return Err(Failure::transient(format!(
                 "volume {} has no container and its image {} is gone, so its signer states cannot be archived \

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::instance::Instance;
+use ics_core::deploy::Instance;
 
 /// Settings of a [`crate::DockerDeployer`].
 #[derive(Clone, Debug, PartialEq, Eq)]

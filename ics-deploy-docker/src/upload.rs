@@ -5,13 +5,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::stream;
-use ics_core::artifact::{ArtifactRef, Digest};
+use ics_core::artifact::{ArtifactRef, Artifacts, Checked};
 use ics_core::failure::Failure;
-use sha2::{Digest as _, Sha256};
+use ics_core::home;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::engine::Engine;
+use crate::home::below;
 
 /// Bytes per chunk, and chunks under way: what an upload holds in memory at most.
 const CHUNK: usize = 64 << 10;
@@ -91,6 +92,17 @@ impl From<io::Error> for WriteError {
 }
 
 impl Entry {
+    /// Something to put into a node's home.
+    pub(crate) fn of(entry: home::Entry, artifacts: &dyn Artifacts) -> Result<Self, Failure> {
+        Ok(match entry {
+            home::Entry::File(path, text) => Self::File(below(&path), text),
+            home::Entry::Folder(path) => Self::Folder(below(&path)),
+            home::Entry::Genesis(path, artifact) => {
+                Self::Artifact(below(&path), artifact, artifacts.open(&artifact)?)
+            }
+        })
+    }
+
     fn len(&self) -> u64 {
         match self {
             Self::Folder(_) => 0,
@@ -129,55 +141,12 @@ fn write_tar(
                 let mut content = Checked::new(content);
                 let read = (&mut content).take(artifact.len);
                 tar.append_data(&mut header, path, read)?;
-                content.check(&artifact)?;
+                content.check(&artifact)?.map_err(WriteError::Artifact)?;
             }
         }
     }
     tar.into_inner()?.flush()?;
     Ok(())
-}
-
-/// A reader that knows the digest of what went through it.
-struct Checked<R> {
-    inner: R,
-    hash: Sha256,
-    len: u64,
-}
-
-impl<R: Read> Checked<R> {
-    fn new(inner: R) -> Self {
-        Self {
-            inner,
-            hash: Sha256::new(),
-            len: 0,
-        }
-    }
-
-    fn check(mut self, expected: &ArtifactRef) -> Result<(), WriteError> {
-        let wrong = |what: String| {
-            WriteError::Artifact(Failure::permanent(format!(
-                "artifact {} {what}: build it anew from the chain",
-                expected.digest
-            )))
-        };
-        if self.len != expected.len || self.inner.read(&mut [0])? != 0 {
-            return Err(wrong(format!("does not have {} bytes", expected.len)));
-        }
-        let digest = Digest::new(self.hash.finalize().into());
-        if digest != expected.digest {
-            return Err(wrong(format!("has digest {digest} when read")));
-        }
-        Ok(())
-    }
-}
-
-impl<R: Read> Read for Checked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..count]);
-        self.len += u64::try_from(count).unwrap_or(0);
-        Ok(count)
-    }
 }
 
 /// Hands each write over as one chunk; waits while too many are under way.

@@ -1,6 +1,7 @@
 //! The volume of a consumer: made once, labelled with its storage id and genesis, never relabelled.
 
 use ics_core::artifact::Digest;
+use ics_core::deploy::Instance;
 use ics_core::failure::Failure;
 use ics_core::id::ConsumerId;
 use ics_core::keystore::StorageId;
@@ -8,7 +9,6 @@ use ics_core::node::NodeSpec;
 use rand_core::{OsRng, RngCore as _};
 
 use crate::engine::{Engine, Volume};
-use crate::instance::Instance;
 use crate::labels;
 
 /// A volume that we made.

@@ -291,6 +291,7 @@ fn node(source: &mut Source<'_>) -> NodeStatus {
         NodeState::Running,
         NodeState::Stopped,
         NodeState::Failing("it ended".into()),
+        NodeState::Ended("exit status 1".into()),
     ];
     NodeStatus {
         consumer_id: source.id(),

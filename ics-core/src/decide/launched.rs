@@ -146,7 +146,7 @@ impl Case<'_> {
         };
         let fits = self.consumer.node.as_ref().filter(|node| {
             node.spec == Some(spec.digest())
-                && node.state != NodeState::Stopped
+                && !matches!(node.state, NodeState::Ended(_) | NodeState::Stopped)
                 && self.consumer.peers.as_ref() == Some(&spec.persistent_peers)
         });
         let mut plan = match fits.map(|node| &node.state) {
@@ -158,7 +158,12 @@ impl Case<'_> {
             Some(_) => signing.go_on(Plan::new(Stage::Running, self.running())),
             None => {
                 let plan = Plan::new(Stage::Deploying, "starting the node");
-                let plan = self.alarm_if_failed(plan, Kind::Deploy);
+                let mut plan = self.alarm_if_failed(plan, Kind::Deploy);
+                let node = self.consumer.node.as_ref();
+                if let Some(NodeState::Ended(how)) = node.map(|node| &node.state) {
+                    let text = format!("the node ended by itself: {how}");
+                    plan = plan.alarm(Alarm::critical(text));
+                }
                 signing.go_on(plan.want(Want::Apply(Box::new(spec))))
             }
         };

@@ -385,7 +385,8 @@ impl Consumer {
 
     /// Remembers the node that runs now; one that does not stay is not started again at once.
     fn applied(&mut self, spec: NodeSpec, node: NodeStatus) -> Result<(), Failure> {
-        let stays = node.spec == Some(spec.digest()) && node.state != NodeState::Stopped;
+        let over = matches!(node.state, NodeState::Ended(_) | NodeState::Stopped);
+        let stays = node.spec == Some(spec.digest()) && !over;
         self.node = Some(node);
         self.peers = Some(spec.persistent_peers);
         if stays {

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 
 use toml::{Table, Value};
 
-use super::{NodeSpec, Pruning, Signer, folder_of};
+use super::{NodeSpec, Pruning, Signer};
+use crate::home;
 
 impl NodeSpec {
     /// The text files of the node's home, by path below it. Secrets and the genesis are not here.
@@ -47,10 +48,13 @@ impl NodeSpec {
         }
         match &self.signer {
             Signer::Key(key) if signs => {
-                let at = folder_of(key);
-                let (key, state) = ("priv_validator_key_file", "priv_validator_state_file");
-                set(&mut root, key, format!("{at}/priv_validator_key.json"));
-                set(&mut root, state, format!("{at}/priv_validator_state.json"));
+                let key = key.public_key;
+                set(&mut root, "priv_validator_key_file", home::key_path(key));
+                set(
+                    &mut root,
+                    "priv_validator_state_file",
+                    home::state_path(key),
+                );
             }
             Signer::Remote { port, .. } if signs => {
                 set(&mut root, "priv_validator_laddr", everywhere(*port));

@@ -26,7 +26,8 @@ pub(crate) fn ended_well(world: &World) -> Result<(), String> {
             return Err(format!("does not fit: {status:#?}\n{record:#?}"));
         }
     }
-    let failing = |node: &&NodeStatus| matches!(node.state, NodeState::Failing(_));
+    let failing =
+        |node: &&NodeStatus| matches!(node.state, NodeState::Ended(_) | NodeState::Failing(_));
     match world.nodes.all.values().find(failing) {
         Some(node) => Err(format!("{node:?}")),
         None => Ok(()),

@@ -55,6 +55,22 @@ fn the_four_ways_to_be_stopped_stop_the_node_in_the_same_block_and_keep_its_data
 }
 
 #[test]
+fn a_node_that_ended_by_itself_is_started_again_and_how_it_ended_is_told() {
+    let mut world = running();
+    let node = world.nodes.all.get_mut(&id(0)).expect("a node");
+    node.state = NodeState::Ended("exit status 3".into());
+    world.run_to(170);
+    assert_eq!(did(&mut world), ["apply 0"]);
+    assert_eq!(world.nodes.all[&id(0)].state, NodeState::Running);
+    assert_eq!(world.status(0).stage, Stage::Running);
+    assert_eq!(world.status(0).alarms, []);
+    let how = "ended by itself: exit status 3";
+    let told = world.notices.iter().any(|notice| notice.text.contains(how));
+    assert!(told, "{:?}", world.notices);
+    assert_eq!(world.wrong(), Vec::<String>::new());
+}
+
+#[test]
 fn one_whose_deletion_failed_stays_stopped_for_ever() {
     let mut world = running();
     world.ask(Ask::Remove(id(0)));

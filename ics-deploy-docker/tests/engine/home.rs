@@ -3,6 +3,7 @@
 use ics_core::artifact::Digest;
 use ics_core::deploy::Deployer as _;
 use ics_core::failure::FailureKind;
+use ics_core::home::folder_of;
 use ics_core::signer::SignerState;
 
 use crate::world::{Genesis, World, eventually, peer, run_first};
@@ -18,7 +19,7 @@ async fn the_home_has_its_files_with_modes_and_owner() {
         "config",
         "data",
         "signers",
-        &spec.signer_folder().expect("a key"),
+        &folder_of(spec.signer.stored().expect("a key").public_key),
     ] {
         let found = world.file(folder).await.expect(folder);
         assert_eq!(

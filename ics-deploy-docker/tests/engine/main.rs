@@ -10,25 +10,25 @@ mod switch;
 mod world;
 
 use ics_core::deploy::{NodeSigner, NodeStatus};
+use ics_core::key::PublicKey;
 use ics_core::node::NodeSpec;
 
 use crate::world::{World, eventually};
 
-fn signer_path(spec: &NodeSpec, file: &str) -> String {
-    let folder = spec.signer_folder().expect("the spec has a key");
-    format!("{folder}/{file}")
+fn key_of(spec: &NodeSpec) -> PublicKey {
+    spec.signer.stored().expect("the spec has a key").public_key
 }
 
 fn key_path(spec: &NodeSpec) -> String {
-    signer_path(spec, "priv_validator_key.json")
+    ics_core::home::key_path(key_of(spec))
 }
 
 fn state_path(spec: &NodeSpec) -> String {
-    signer_path(spec, "priv_validator_state.json")
+    ics_core::home::state_path(key_of(spec))
 }
 
 fn signs(spec: &NodeSpec) -> NodeSigner {
-    NodeSigner::Key(spec.signer.stored().expect("the spec has a key").public_key)
+    NodeSigner::Key(key_of(spec))
 }
 
 fn withheld(status: &NodeStatus) -> &str {

@@ -17,6 +17,7 @@ use bollard::query_parameters::{
 };
 use futures::TryStreamExt as _;
 use ics_core::artifact::{ArtifactRef, Artifacts, Digest};
+use ics_core::deploy::Instance;
 use ics_core::failure::Failure;
 use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::SecretKey;
@@ -25,7 +26,7 @@ use ics_core::node::{Moniker, NodeSettings, NodeSpec, Program, Resources, Signer
 use ics_core::peers::{Host, NodeId, Peer};
 use ics_core::ports::Ports;
 use ics_core::signer::SignerState;
-use ics_deploy_docker::{DockerDeployer, DockerSettings, Instance};
+use ics_deploy_docker::{DockerDeployer, DockerSettings};
 use zeroize::Zeroizing;
 
 /// A static busybox and nothing else, imported once.

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use ics_core::deploy::Instance;
 use ics_core::failure::Failure;
 use ics_core::key::{Prefixes, PublicKey};
 use ics_core::snapshot::LocalValidator;
-use ics_deploy_docker::{DockerDeployer, DockerSettings, Instance};
+use ics_deploy_docker::{DockerDeployer, DockerSettings};
 use ics_monitor::account::Account;
 use ics_monitor::artifacts::FileArtifacts;
 use ics_monitor::config::{Config, File, LogFile, LogFormat, ProviderConfig};

@@ -1,14 +1,14 @@
-//! The name of a monitor instance, from which the names of its containers and volumes are made.
+//! The name of a monitor instance, from which the names of what it makes are made.
 
 use std::fmt;
 use std::str::FromStr;
 
-use ics_core::failure::Failure;
-use ics_core::id::ConsumerId;
+use crate::failure::Failure;
+use crate::id::ConsumerId;
 
 /// The name of one monitor instance on a host: 1 to 32 of `[a-z0-9-]`.
 ///
-/// Two validators on one engine are two instances; neither touches what the other made.
+/// Two validators on one platform are two instances; neither touches what the other made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instance(String);
 
@@ -34,10 +34,11 @@ impl Instance {
         &self.0
     }
 
-    /// The name of the container and of the volume of a consumer.
+    /// The name of all that this instance makes for a consumer, such as `ics-val-1-7`.
     ///
     /// Unambiguous although an instance may hold dashes: what follows the last dash is the id.
-    pub(crate) fn object_name(&self, consumer_id: ConsumerId) -> String {
+    #[must_use]
+    pub fn object_name(&self, consumer_id: ConsumerId) -> String {
         format!("ics-{}-{consumer_id}", self.0)
     }
 }
