@@ -12,7 +12,7 @@ use ics_core::failure::Failure;
 use tempfile::{NamedTempFile, TempDir};
 
 /// How the name of everything half-written starts; nothing else may be called so.
-const DRAFT_PREFIX: &str = ".draft-";
+pub const DRAFT_PREFIX: &str = ".draft-";
 
 /// What became of a file that must not overwrite another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +24,17 @@ pub(crate) enum Creation {
 }
 
 /// A file that is being written; dropping it removes it.
-pub(crate) struct Draft {
+pub struct Draft {
     file: NamedTempFile,
     folder: PathBuf,
 }
 
 impl Draft {
     /// Starts an empty file in a folder.
-    pub(crate) fn new(folder: &Path) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn new(folder: &Path) -> Result<Self, Failure> {
         let file = tempfile::Builder::new()
             .prefix(DRAFT_PREFIX)
             .permissions(Permissions::from_mode(0o600))
@@ -44,7 +47,10 @@ impl Draft {
     }
 
     /// Gives it its name, in place of what may have had it.
-    pub(crate) fn replace(self, name: &str) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// If it cannot be written; what had the name is then still there.
+    pub fn replace(self, name: &str) -> Result<(), Failure> {
         let path = self.synced(name)?;
         self.file
             .persist(&path)
@@ -86,7 +92,10 @@ impl Write for Draft {
 }
 
 /// Writes a file, in place of what may have its name.
-pub(crate) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
     written(folder, name, bytes)?.replace(name)
 }
 
@@ -113,7 +122,10 @@ pub(crate) fn draft_folder(folder: &Path) -> Result<TempDir, Failure> {
 }
 
 /// Makes a folder, and those above it, where there is none.
-pub(crate) fn create_folder(path: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// If it cannot be made, or something else has its name.
+pub fn create_folder(path: &Path) -> Result<(), Failure> {
     if path.is_dir() {
         return Ok(());
     }
@@ -151,7 +163,10 @@ pub(crate) fn rename(folder: &Path, from: &str, to: &str) -> Result<(), Failure>
 }
 
 /// Removes a file of a folder; absent is success.
-pub(crate) fn remove(folder: &Path, name: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn remove(folder: &Path, name: &str) -> Result<(), Failure> {
     let path = folder.join(name);
     match fs::remove_file(&path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, &e)),
@@ -160,7 +175,10 @@ pub(crate) fn remove(folder: &Path, name: &str) -> Result<(), Failure> {
 }
 
 /// Makes sure that what a folder lists is on the disk.
-pub(crate) fn sync_folder(path: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// If it cannot be read or synced.
+pub fn sync_folder(path: &Path) -> Result<(), Failure> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
         .map_err(|e| failed("sync the folder", path, &e))
@@ -193,7 +211,8 @@ pub(crate) fn remove_drafts(folder: &Path) -> Result<(), Failure> {
 ///
 /// What the system may cure by itself (no space, a disk that does not answer) is transient: all
 /// writes here may be repeated.
-pub(crate) fn failed(doing: &str, path: &Path, error: &io::Error) -> Failure {
+#[must_use]
+pub fn failed(doing: &str, path: &Path, error: &io::Error) -> Failure {
     let what = format!("cannot {doing} {}: {error}", path.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied => Failure::permanent(format!(

@@ -4,7 +4,7 @@
 pub mod account;
 pub mod artifacts;
 pub mod config;
-mod durable;
+pub mod durable;
 pub mod effects;
 pub mod feed;
 mod keyfile;
