@@ -29,7 +29,7 @@ FUZZ_SECONDS ?= 600
 fuzz:
 	tests/fuzz $(FUZZ_SECONDS) keep
 
-## Speed and memory of the core, as a table in docs/benchmarks.md.
+## Speed, memory and what following costs, as a table in docs/performance.md.
 bench:
 	tests/bench
 

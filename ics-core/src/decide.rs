@@ -232,12 +232,15 @@ fn read_again(
             plan
         };
     }
-    let involved = consumer.node.is_some() || snapshot.opted_in || plan.stage >= Stage::OptingIn;
+    let active = (Stage::OptingIn..Stage::Stopped).contains(&plan.stage);
+    let involved = consumer.node.is_some() || snapshot.opted_in || active;
+    // Nothing tells that our power has come to be among the top N, which draws us in.
+    let draws_in = snapshot.top_n > 0 && snapshot.phase <= Phase::Launched;
     // Nothing tells that our validator can validate again.
     let held_back = plan.stage == Stage::Watching
         && snapshot.phase.is_prelaunch()
         && snapshot.hindrance().is_some();
-    let mut interval = if involved || held_back {
+    let mut interval = if involved || held_back || draws_in {
         schedule.refresh
     } else {
         schedule.survey(world.consumers, consumer.id)

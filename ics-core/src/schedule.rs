@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | scan of all phases | every 30 s | `sync` |
 //! | list of our nodes | every 10 s | `nodes` |
-//! | consumers we take part in | every 30 s | `refresh` |
-//! | all other consumers | every 10 min, or every second one of them if there are more than 600 | `survey` |
+//! | consumers we take part in, or may be drawn into (top N) | every 30 s | `refresh` |
+//! | all other consumers | every 10 min, or one of them every 3 s if there are more than 200 | `survey` |
 //! | no headers: time alone makes us ask | after 10 s | `silence` |
 //! | then, a consumer in its last minute before spawn | every 5 s | `countdown`, `countdown_from` |
 //! | then, a due consumer | every 1 s for 30 s, every 5 s until 2 min, then every 30 s | `poll_*` |
@@ -34,6 +34,10 @@ pub(crate) const QUERY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long any other action may take.
 pub(crate) const ACTION_DEADLINE: Duration = Duration::from_secs(600);
 
+/// Of consumers that we take no part in, at most one is read again in this time: each costs the
+/// node four calls, and there may be ten thousand.
+const SURVEY_EACH: Duration = Duration::from_secs(3);
+
 /// The shortest interval: less would keep a provider node busy with nothing.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// The longest interval: more would be never.
@@ -48,8 +52,8 @@ pub struct Schedule {
     pub nodes: Duration,
     /// How often a consumer that we take part in is read again, whatever events say.
     pub refresh: Duration,
-    /// How often any other consumer is read again: the net under lost events and silent changes,
-    /// such as the opt-in of a new top N validator. More than one a second are never read.
+    /// How often any other consumer is read again, as a net under changes that no event tells.
+    /// More than one in 3 s are never read.
     pub survey: Duration,
     /// How long without a header before time alone makes us ask.
     pub silence: Duration,
@@ -184,8 +188,8 @@ impl Schedule {
 
     /// How long until a consumer that we take no part in is read again, when there are `count`.
     pub(crate) fn survey(&self, count: usize, consumer_id: ConsumerId) -> Duration {
-        let each = Duration::from_secs(u64::try_from(count).unwrap_or(u64::MAX));
-        let base = self.survey.max(each);
+        let all = SURVEY_EACH.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        let base = self.survey.max(all);
         base + spread(consumer_id, base / 4)
     }
 
@@ -260,9 +264,9 @@ mod tests {
     }
 
     #[test]
-    fn a_survey_costs_at_most_one_reading_a_second() {
+    fn a_survey_costs_at_most_one_reading_in_three_seconds() {
         let every = |count| DEFAULT.survey(count, ConsumerId::new(0)).as_secs();
-        assert_eq!((every(3), every(600), every(10_000)), (600, 600, 10_000));
+        assert_eq!((every(3), every(200), every(10_000)), (600, 600, 30_000));
         assert!(DEFAULT.survey(3, ConsumerId::new(77)) <= Duration::from_secs(750));
     }
 

@@ -18,15 +18,23 @@ use crate::world::{BLOCK, START, at, id};
 /// When the one consumer is read, in seconds, if it spawns at `spawn` and headers stop after
 /// `headers`; each answer shows the same.
 fn readings(policy: &Policy, owner: &str, spawn: u64, headers: u64, end: u64) -> Vec<u64> {
+    readings_of(policy, &initialized(owner, spawn), headers, end)
+}
+
+/// A consumer that is to launch so many seconds after the start.
+fn initialized(owner: &str, spawn: u64) -> Snapshot {
     let mut chain = Chain::new(START);
     let record = Record::new("alice-1", owner).spawning(at(spawn));
     chain.ask(Ask::Create(id(0), record.into()));
     chain.block(START);
     let found = chain.snapshot(id(0), chain.height).expect("a height");
-    let snapshot = found.expect("a consumer");
+    found.expect("a consumer")
+}
 
+/// When a consumer is read that always shows the same.
+fn readings_of(policy: &Policy, snapshot: &Snapshot, headers: u64, end: u64) -> Vec<u64> {
     let mut machine = Machine::new(local(), policy.clone());
-    let (mut now, mut block, mut next_block) = (START, chain.height, START + BLOCK);
+    let (mut now, mut block, mut next_block) = (START, snapshot.height, START + BLOCK);
     let mut read = Vec::new();
     let mut inputs = VecDeque::from([Input::Resync {
         height: block,
@@ -58,7 +66,7 @@ fn readings(policy: &Policy, owner: &str, spawn: u64, headers: u64, end: u64) ->
             {
                 read.push(now.since(START).as_secs());
             }
-            inputs.extend(answer(&action, &snapshot, block));
+            inputs.extend(answer(&action, snapshot, block));
         }
     }
 }
@@ -68,7 +76,7 @@ fn answer(action: &Action, snapshot: &Snapshot, block: Height) -> Option<Input> 
         Action::ListNodes { .. } => Outcome::Nodes(Vec::new()),
         Action::Query { query, .. } => match query {
             Query::Phases => Outcome::Phases {
-                phases: BTreeMap::from([(id(0), Phase::Initialized)]),
+                phases: BTreeMap::from([(id(0), snapshot.phase)]),
                 blocks_per_epoch: 600,
             },
             Query::Consumer { height, .. } => Outcome::Consumer(Some(Box::new(Snapshot {
@@ -124,6 +132,29 @@ fn without_headers_the_last_minute_is_counted_down_and_then_polling_slows_down()
 fn what_concerns_us_not_is_read_at_its_time_without_a_countdown() {
     let read = readings(&policy(), "mallory", 300, 50, 310);
     assert_eq!(read, [&[0], &(300..=310).collect::<Vec<_>>()[..]].concat());
+}
+
+#[test]
+fn one_that_was_stopped_and_has_no_node_of_ours_concerns_us_not() {
+    let stopped = Snapshot {
+        phase: Phase::Stopped,
+        ..initialized("bob", 1000)
+    };
+    assert_eq!(readings_of(&policy(), &stopped, 500, 500), [0]);
+}
+
+#[test]
+fn one_that_may_draw_us_in_without_a_word_is_read_often() {
+    let top_n = Snapshot {
+        phase: Phase::Launched,
+        top_n: 50,
+        ..initialized("bob", 1000)
+    };
+    let read = readings_of(&policy(), &top_n, 200, 200);
+    assert!(
+        read.len() > 5 && gaps(&read).iter().all(|gap| *gap <= 40),
+        "{read:?}"
+    );
 }
 
 #[test]
