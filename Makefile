@@ -1,6 +1,10 @@
 # What a developer runs; CONTRIBUTING.md explains each.
 built := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
-.PHONY: bench check deps devnet devnet-down doc fuzz mutants scenarios test test-long
+.PHONY: bench check demo deps devnet devnet-down doc fuzz mutants scenarios test test-long
+
+## The main job with cargo alone: an embedded provider, three monitors, nodes as processes.
+demo:
+	cargo run --quiet --package ics-fixtures --bin ics-demo
 
 ## The main job on real parts: three validators, a consumer from creation to deletion.
 devnet: deps

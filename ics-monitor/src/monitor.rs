@@ -14,7 +14,7 @@ use ics_core::policy::Policy;
 use ics_core::snapshot::LocalValidator;
 use ics_core::status::{ConsumerStatus, Stage};
 use ics_core::time::{Height, UnixTime};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use crate::effects::{Backends, Effects};
@@ -26,6 +26,8 @@ use crate::rpc::Rpc;
 const OVERRIDES_EVERY: Duration = Duration::from_secs(1);
 /// For how many blocks the time of arrival is remembered.
 const ARRIVALS: usize = 1000;
+/// How many notices one who listens may be behind.
+const NOTICES: usize = 1000;
 
 /// What all consumers look like; each status is shared until it changes.
 pub type Statuses = BTreeMap<ConsumerId, Arc<ConsumerStatus>>;
@@ -39,6 +41,7 @@ pub struct Monitor {
     overrides: Overrides,
     running: JoinSet<Option<(OpId, Outcome)>>,
     statuses: watch::Sender<Statuses>,
+    notices: broadcast::Sender<Notice>,
     /// When each of the newest blocks came.
     arrivals: VecDeque<(Height, Instant)>,
 }
@@ -67,6 +70,7 @@ impl Monitor {
             overrides,
             running: JoinSet::new(),
             statuses: watch::Sender::new(Statuses::new()),
+            notices: broadcast::Sender::new(NOTICES),
             arrivals: VecDeque::new(),
         })
     }
@@ -75,6 +79,13 @@ impl Monitor {
     #[must_use]
     pub fn statuses(&self) -> watch::Receiver<Statuses> {
         self.statuses.subscribe()
+    }
+
+    /// What people are told from now on, as it is logged. Who is a thousand notices behind loses the
+    /// oldest.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
     }
 
     /// Runs until `shutdown` is done. What is under way then is dropped: everything that was
@@ -119,7 +130,11 @@ impl Monitor {
         };
         for action in self.machine.step(now(), input) {
             match action {
-                Action::Notify(notice) => say(&notice),
+                Action::Notify(notice) => {
+                    say(&notice);
+                    // Nobody may be listening.
+                    let _ = self.notices.send(notice);
+                }
                 action => {
                     tracing::debug!(?action, "starts");
                     self.running
