@@ -1,6 +1,6 @@
 # What a developer runs; CONTRIBUTING.md explains each.
 built := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
-.PHONY: bench check demo deps devnet devnet-down doc fuzz mutants scenarios test test-long
+.PHONY: bench check conformance demo deps devnet devnet-down doc fuzz mutants scenarios test test-long
 
 ## The main job with cargo alone: an embedded provider, three monitors, nodes as processes.
 demo:
@@ -27,6 +27,11 @@ check:
 ## What takes too long for every change: the core's invariants in many more worlds.
 test-long:
 	PROPTEST_CASES=200000 cargo test --package ics-core --test core invariants
+
+## Plays fixtures/conformance against the embedded provider and the real one, and shows where they differ.
+conformance:
+	cargo test --quiet --package ics-tests --test conformance -- --ignored --nocapture
+	cargo test --quiet --package ics-tests --test conformance -- --nocapture
 
 ## Fuzzes ics-core, each target for so many seconds, and goes on from what it found before.
 FUZZ_SECONDS ?= 600
