@@ -58,8 +58,8 @@ pub(crate) struct Consumer {
     pub(crate) listed_after: OpId,
     /// What became of the last action on the node is not known: a list must say so first.
     pub(crate) node_unsure: bool,
-    /// The P2P port of a node that may have been started all the same.
-    pub(crate) port_unsure: Option<u16>,
+    /// The P2P port and the key of a node that may have been started all the same.
+    pub(crate) started_unsure: Option<(u16, Option<PublicKey>)>,
     /// The peers in the configuration of the node, as far as we wrote it.
     pub(crate) peers: Option<Vec<Peer>>,
     /// The consumer's own validator set, and when it was read.
@@ -198,7 +198,7 @@ impl Consumer {
             node: None,
             listed_after: OpId(0),
             node_unsure: false,
-            port_unsure: None,
+            started_unsure: None,
             peers: None,
             consumer_set: None,
             deleted_at: None,

@@ -9,12 +9,12 @@ mod launched;
 mod prelaunch;
 mod signing;
 
+use self::keys::Next;
 use crate::action::Check;
 use crate::consumer::{Consumer, Kind, Want};
 use crate::genesis::Expectation;
 use crate::index::Index;
 use crate::key::PublicKey;
-use crate::keystore::KeyRef;
 use crate::phase::Phase;
 use crate::policy::{Policy, Run};
 use crate::ports::{Allocation, Offset, Place, Ports};
@@ -303,16 +303,19 @@ impl Case<'_> {
 
     fn check(&self, run: &Run) -> Check {
         let remote = |key: &PublicKey| keys::is_remote(run, *key);
-        let assigned = self.snapshot.assigned_key.filter(|key| !remote(key));
+        let key = match self.snapshot.assigned_key {
+            key if self.provider_key_stands(key) => {
+                let signs = matches!(self.next_key(Some(run)), Next::Provider);
+                signs.then(|| self.provider_key())
+            }
+            key => key,
+        };
         Check {
             consumer_id: self.consumer.id,
             run: run.clone(),
             expect: Expectation::of(self.snapshot),
             ports: self.ports(),
-            key: assigned.map(|public_key| KeyRef {
-                consumer_id: self.consumer.id,
-                public_key,
-            }),
+            key: key.filter(|key| !remote(key)).map(|key| self.key_ref(key)),
         }
     }
 
@@ -361,7 +364,7 @@ impl Case<'_> {
     }
 
     fn provider_key_stands(&self, key: Option<PublicKey>) -> bool {
-        key.is_none_or(|key| key == self.world.local.provider_key)
+        key.is_none_or(|key| key == self.provider_key())
     }
 
     /// Says why our validator is in no set although it opted in.

@@ -6,15 +6,18 @@
 
 mod entry;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::consumer::Consumer;
 use crate::id::ConsumerId;
+use crate::key::PublicKey;
 use crate::ports::{self, Offset};
 use crate::predict::LAUNCHES_PER_BLOCK;
 use crate::time::{Height, UnixTime};
 
 pub(crate) use self::entry::Entry;
+use self::entry::Stand;
 
 /// What is known of all consumers together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(crate) struct Index {
     listening: BTreeSet<(u16, ConsumerId)>,
     /// The chain ids of those that count on us, as hashes.
     names: BTreeSet<(u64, ConsumerId)>,
+    /// Where our provider key stands.
+    provider_keys: BTreeSet<(Stand, ConsumerId)>,
 }
 
 /// How many consumers count on our validator.
@@ -69,8 +74,8 @@ pub(crate) struct Filed {
 
 impl Index {
     /// Files a consumer as it now is.
-    pub(crate) fn file(&mut self, consumer: &mut Consumer) -> Filed {
-        let new = Entry::of(consumer);
+    pub(crate) fn file(&mut self, consumer: &mut Consumer, provider_key: PublicKey) -> Filed {
+        let new = Entry::of(consumer, provider_key);
         let old = std::mem::replace(&mut consumer.filed, new);
         if old != new {
             self.replace(consumer, old, new);
@@ -83,10 +88,14 @@ impl Index {
 
     /// The same index, built from nothing.
     #[cfg(debug_assertions)]
-    pub(crate) fn of<'a>(consumers: impl IntoIterator<Item = &'a Consumer>) -> Self {
+    pub(crate) fn of<'a>(
+        consumers: impl IntoIterator<Item = &'a Consumer>,
+        provider_key: PublicKey,
+    ) -> Self {
         let mut index = Self::default();
         for consumer in consumers {
-            index.replace(consumer, Entry::default(), Entry::of(consumer));
+            let entry = Entry::of(consumer, provider_key);
+            index.replace(consumer, Entry::default(), entry);
         }
         index
     }
@@ -107,6 +116,9 @@ impl Index {
         replace(&mut self.listening, on(old.listens), on(new.listens));
         let named = |name: Option<u64>| name.map(|name| (name, id));
         replace(&mut self.names, named(old.name), named(new.name));
+        let stands = |stand: Option<Stand>| stand.map(|stand| (stand, id));
+        let (was, is) = (stands(old.provider_key), stands(new.provider_key));
+        replace(&mut self.provider_keys, was, is);
         if old.unsettled != new.unsettled {
             self.unsettled.remove(&id);
             self.unsettled
@@ -204,6 +216,28 @@ impl Index {
         all.find(|id| *id != consumer.id)
     }
 
+    /// Another consumer that keeps our provider key from signing for this one: our key stands there,
+    /// and it has the same chain id, or one that is not read yet.
+    ///
+    /// Where it signs already it goes on, before those where it only counts; of two such the one that
+    /// was created first has it, whatever was read first.
+    pub(crate) fn rival(&self, consumer: &Consumer) -> Option<ConsumerId> {
+        let same = Some(consumer.snapshot()?.chain_id.fingerprint());
+        let signs = |stand: Option<Stand>| stand.map(|stand| stand.signs);
+        let mine = signs(consumer.filed.provider_key);
+        let others = [None, same].into_iter().flat_map(|name| {
+            let from = |signs, id| (Stand { name, signs }, ConsumerId::new(id));
+            self.provider_keys
+                .range(from(false, 0)..=from(true, u64::MAX))
+        });
+        let mut others = others.filter(|(other, id)| match Some(other.signs).cmp(&mine) {
+            Ordering::Greater => true,
+            Ordering::Equal => other.name == same && *id < consumer.id,
+            Ordering::Less => false,
+        });
+        others.next().map(|(_, id)| *id)
+    }
+
     /// Whether it is known who launched up to this height; `time` is that of the newest block.
     pub(crate) fn knows_launches(&self, height: Height, time: UnixTime) -> bool {
         let mut all = self.unsettled.values();
@@ -278,6 +312,8 @@ mod tests {
     use crate::schedule::Schedule;
     use crate::snapshot::Snapshot;
 
+    const OURS: PublicKey = PublicKey::new([9; 32]);
+
     fn at(seconds: i64) -> UnixTime {
         UnixTime::new(seconds, 0)
     }
@@ -303,7 +339,7 @@ mod tests {
             .map(|(id, time)| spawning(id, time))
             .collect();
         for consumer in &mut all {
-            index.file(consumer);
+            index.file(consumer, OURS);
         }
         let before = |index: &Index, id, time| index.launched_before(at(time), ConsumerId::new(id));
         let places =
@@ -311,10 +347,10 @@ mod tests {
         assert_eq!(places(&index), [0, 1, 2]);
         // One that has launched is out of the way, one that was put off is behind.
         all[2].seen = Some((Snapshot::blank(ConsumerId::new(2), Phase::Launched), at(0)));
-        index.file(&mut all[2]);
+        index.file(&mut all[2], OURS);
         assert_eq!(places(&index), [0, 0, 1]);
         all[0].seen = spawning(3, 300).seen;
-        index.file(&mut all[0]);
+        index.file(&mut all[0], OURS);
         assert_eq!((before(&index, 1, 200), before(&index, 3, 300)), (0, 1));
     }
 
@@ -324,7 +360,7 @@ mod tests {
         let mut consumer = spawning(1, 100);
         let mut count = |change: &mut dyn FnMut(&mut Consumer)| {
             change(&mut consumer);
-            index.file(&mut consumer);
+            index.file(&mut consumer, OURS);
             index.counts().awaiting
         };
         let tx = Tx::OptIn {
@@ -359,13 +395,13 @@ mod tests {
         let mut index = Index::default();
         let mut consumer = spawning(1, 100);
         consumer.takes_part = true;
-        index.file(&mut consumer);
+        index.file(&mut consumer, OURS);
         assert_eq!((index.counts().awaiting, index.counts().running), (1, 0));
         consumer.seen = read(1, Phase::Launched).seen;
-        index.file(&mut consumer);
+        index.file(&mut consumer, OURS);
         assert_eq!((index.counts().awaiting, index.counts().running), (0, 1));
         consumer.takes_part = false;
-        index.file(&mut consumer);
+        index.file(&mut consumer, OURS);
         assert_eq!((index.counts().awaiting, index.counts().running), (0, 0));
     }
 }

@@ -13,7 +13,8 @@ use crate::signer::SignerState;
 /// Names a consensus key in the store; holds no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct KeyRef {
-    /// The consumer that the key was made for; one key never serves two.
+    /// The consumer that the key was made for; one key never serves two, but for copies of the
+    /// validator's key on the provider.
     pub consumer_id: ConsumerId,
     /// Its public half.
     pub public_key: PublicKey,

@@ -18,11 +18,12 @@
 //! ```
 //! use std::collections::{BTreeMap, VecDeque};
 //! use ics_core::action::{Action, Input, OpId, Outcome, Query};
-//! # use ics_core::{key::{Address, PublicKey}, machine::Machine, node::{Moniker, NodeSettings}};
+//! # use ics_core::{id::ChainId, key::{Address, PublicKey}, machine::Machine, node::{Moniker, NodeSettings}};
 //! # use ics_core::{peers::NodeId, policy::Policy, snapshot::LocalValidator};
 //! # use ics_core::time::{Height, UnixTime};
 //! # let local = LocalValidator {
 //! #     operator: Address::new([1; 20]).expect("20 bytes"),
+//! #     chain_id: ChainId::new("provider-1").expect("a chain id"),
 //! #     provider_key: PublicKey::new([2; 32]),
 //! #     node_id: NodeId::new([3; 20]),
 //! # };

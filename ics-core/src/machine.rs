@@ -119,7 +119,7 @@ impl Machine {
         #[cfg(debug_assertions)]
         {
             let consumers = self.consumers.values().map(|consumer| &**consumer);
-            assert_eq!(self.index, Index::of(consumers));
+            assert_eq!(self.index, Index::of(consumers, self.local.provider_key));
         }
         actions
     }
@@ -285,7 +285,7 @@ impl Machine {
         let (mut changed, before) = (Filed::default(), self.index.counts());
         for id in &self.dirty {
             if let Some(consumer) = self.consumers.get_mut(id) {
-                let filed = self.index.file(consumer);
+                let filed = self.index.file(consumer, self.local.provider_key);
                 changed.claims |= filed.claims;
                 changed.launches |= filed.launches;
             }

@@ -76,6 +76,16 @@ impl Signer {
         }
     }
 
+    /// The key that it signs with, wherever that is.
+    #[must_use]
+    pub const fn key(&self) -> Option<PublicKey> {
+        match self {
+            Self::Key(key) => Some(key.public_key),
+            Self::None => None,
+            Self::Remote { public_key, .. } => Some(*public_key),
+        }
+    }
+
     /// Where a node with it waits for a remote signer.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {

@@ -222,6 +222,7 @@ mod tests {
     fn dialled(validators: &[ConsumerValidator], dial: Dial) -> (Vec<String>, Vec<String>) {
         let local = LocalValidator {
             operator: Address::new([0; 20]).expect("20 bytes"),
+            chain_id: ChainId::new("provider-1").expect("a chain id"),
             provider_key: PublicKey::new([0; 32]),
             node_id: NodeId::new([0; 20]),
         };

@@ -151,9 +151,11 @@ pub enum KeySource {
     Fresh,
     /// The key that the operator imported last into the store for this consumer; none is ever made.
     Imported,
-    /// The validator's key on the provider, of which the store holds a copy for this consumer.
+    /// The validator's key on the provider, of which the store holds a copy for this consumer: none
+    /// is assigned. Where that would sign on two chains of one chain id, a new key is.
     Provider,
     /// A key that only a remote signer holds, for one consumer alone; the store knows nothing of it.
+    /// The validator's key on the provider may be one, and is then not assigned.
     Remote {
         /// The key.
         public_key: PublicKey,

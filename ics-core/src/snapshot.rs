@@ -16,6 +16,8 @@ use crate::time::{Height, UnixTime};
 pub struct LocalValidator {
     /// The bytes of its operator address, which are also those of its account.
     pub operator: Address,
+    /// The chain id of the provider.
+    pub chain_id: ChainId,
     /// Its consensus key on the provider.
     pub provider_key: PublicKey,
     /// What its nodes answer with towards their peers.
@@ -443,6 +445,7 @@ mod tests {
         };
         let local = |byte| LocalValidator {
             operator: address(byte),
+            chain_id: ChainId::new("provider-1").expect("a chain id"),
             provider_key: PublicKey::new([byte; 32]),
             node_id: NodeId::new([byte; 20]),
         };

@@ -244,6 +244,14 @@ impl Effects {
             let Some(key) = &check.key else { return Ok(()) };
             match self.holds(key).await? {
                 true => Ok(()),
+                false if key.public_key == self.local.provider_key => {
+                    let id = key.consumer_id;
+                    Err(Failure::permanent(format!(
+                        "our provider key is to sign, but this instance holds no copy of it for \
+                         consumer {id}: stop ics-monitor, run ics-monitor keys import {id} FILE \
+                         --provider-key, start it again"
+                    )))
+                }
                 false => Err(Failure::permanent(format!(
                     "key {} is assigned, but this instance does not hold it: assign another on the \
                      provider, or run the instance that holds it",

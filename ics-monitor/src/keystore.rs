@@ -6,6 +6,7 @@
 //! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/priv_validator_key.json
 //! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/bound_to
 //! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/imported       of a key that was not made here
+//! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/provider_key   of a copy of the provider key
 //! <folder>/archive/<consumer id>/<number>-<ADDRESS>/...       the same, moved as a whole,
 //!                                                 with priv_validator_state.json
 //! ```
@@ -33,6 +34,8 @@ use zeroize::Zeroizing;
 use crate::durable::{self, Creation};
 use crate::keyfile;
 
+pub use self::import::Past;
+
 /// The file of a consensus key, named as CometBFT names it.
 const KEY_FILE: &str = "priv_validator_key.json";
 
@@ -44,6 +47,9 @@ const UNSURE_FILE: &str = "unsure_state.json";
 
 /// The file, empty, that says that a key was not made here.
 const IMPORTED_FILE: &str = "imported";
+
+/// The file, empty, that says that a key is a copy of the validator's key on the provider.
+const PROVIDER_KEY_FILE: &str = "provider_key";
 
 /// The file that names the storage a key is bound to.
 const BINDING_FILE: &str = "bound_to";
@@ -185,7 +191,7 @@ impl Store {
         let archived = self.entries(Place::Archived, consumer_id)?;
         let mut active = self.entries(Place::Active, consumer_id)?;
         active.retain(|entry| archived.iter().all(|old| old.address != entry.address));
-        active.retain(|entry| !entry.is_imported());
+        active.retain(|entry| !entry.is_imported() && !entry.is_provider_key());
         active.sort_by_key(|entry| entry.number);
         let mut unbound = None;
         while let Some(entry) = active.pop().filter(|_| unbound.is_none()) {
@@ -390,6 +396,10 @@ impl Entry {
 
     fn is_imported(&self) -> bool {
         self.path.join(IMPORTED_FILE).exists()
+    }
+
+    fn is_provider_key(&self) -> bool {
+        self.path.join(PROVIDER_KEY_FILE).exists()
     }
 
     fn name(&self) -> String {

@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ics_core::id::ChainId;
 use ics_core::node::{Moniker, NodeSettings};
 use ics_core::phase::Phase;
 use ics_core::policy::Policy;
@@ -162,6 +163,7 @@ async fn monitor(embedded: &Embedded) -> Monitor {
     let sender = embedded.sender("alice");
     let local = LocalValidator {
         operator: sender.account().address().clone(),
+        chain_id: ChainId::new("provider-1").expect("a chain id"),
         provider_key: Cast::provider_public_key("alice"),
         node_id: ics_core::peers::NodeId::new([1; 20]),
     };

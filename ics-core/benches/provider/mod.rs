@@ -307,6 +307,7 @@ fn validator(number: u64, chain_id: &ChainId) -> ConsumerValidator {
 fn local() -> LocalValidator {
     LocalValidator {
         operator: operator(0),
+        chain_id: ChainId::new("provider-1").expect("a chain id"),
         provider_key: provider_key(0),
         node_id: NodeId::new([0xee; 20]),
     }

@@ -25,6 +25,7 @@ pub fn details(data: &[u8]) {
     }
     let local = LocalValidator {
         operator: Address::new([1; 20]).expect("20 bytes"),
+        chain_id: ChainId::new("provider-1").expect("a chain id"),
         provider_key: PublicKey::new([1; 32]),
         node_id: NodeId::new([1; 20]),
     };

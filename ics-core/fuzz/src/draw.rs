@@ -249,7 +249,12 @@ impl<'a> Source<'a> {
                 sha256: self.maybe(Self::digest),
                 ics_version: self.maybe(|_| "v5.2".parse::<IcsVersion>().expect("a version")),
             },
-            key: self.one_of(&[KeySource::Fresh, KeySource::Fresh, KeySource::Imported]),
+            key: self.one_of(&[
+                KeySource::Fresh,
+                KeySource::Fresh,
+                KeySource::Imported,
+                KeySource::Provider,
+            ]),
         }
     }
 
@@ -313,6 +318,7 @@ impl<'a> Source<'a> {
 pub(crate) fn local() -> LocalValidator {
     LocalValidator {
         operator: address(9),
+        chain_id: ChainId::new("provider-1").expect("a chain id"),
         provider_key: PublicKey::new([9; 32]),
         node_id: NodeId::new([1; 20]),
     }

@@ -1,5 +1,6 @@
 //! After launch: the node of a consumer that counts on our key.
 
+use super::keys::Next;
 use super::{Case, Plan};
 use crate::action::Tx;
 use crate::artifact::ArtifactRef;
@@ -97,6 +98,11 @@ impl Case<'_> {
                 )
             };
         }
+        if matches!(self.next_key(Some(&run)), Next::Unknown) {
+            let why = "waiting for all consumers to be read: their chain ids decide whether our \
+                       provider key may sign";
+            return Plan::new(Stage::Watching, why).held_back();
+        }
         let expect = Expectation::of(self.snapshot);
         let built = self.consumer.genesis.as_ref();
         let built = built.filter(|built| built.source == run.genesis && built.expect == expect);
@@ -110,7 +116,7 @@ impl Case<'_> {
                     height: self.snapshot.height,
                     keys: OurKeys {
                         assigned: self.snapshot.assigned_key,
-                        provider: self.world.local.provider_key,
+                        provider: self.provider_key(),
                     },
                 });
         };
@@ -176,7 +182,7 @@ impl Case<'_> {
         }
         plan.alarms.append(&mut alarms);
         if self.provider_key_stands(self.snapshot.assigned_key) {
-            plan = self.assign_key(plan);
+            plan = self.assign_key(plan, Some(run));
         }
         plan
     }

@@ -94,8 +94,22 @@ impl Case<'_> {
         // to be overwritten.
         let stands = self.provider_key_stands(self.snapshot.assigned_key);
         let next = stands.then(|| self.next_key(Some(&run)));
-        if let Some(Next::None(alarm)) = next {
-            return Plan::new(Stage::Watching, why).alarm(alarm);
+        match &next {
+            None | Some(Next::Assign(_) | Next::Provider | Next::Stored(_)) => {}
+            Some(Next::Barred(text)) => {
+                let text = format!("{text}: no opt-in; set run.key to fresh");
+                let plan = Plan::new(Stage::Watching, why).alarm(Alarm::critical(text));
+                // The other consumer may go at any time.
+                return plan.wake_at_block(self.world.block.1);
+            }
+            Some(Next::None(text)) => {
+                return Plan::new(Stage::Watching, why).alarm(Alarm::critical(text));
+            }
+            Some(Next::Unknown) => {
+                let why =
+                    format!("{why}; waiting until all consumers are read, for their chain ids");
+                return Plan::new(Stage::Watching, why).held_back();
+            }
         }
         if self.snapshot.phase != Phase::Registered
             && let Some(plan) = self.not_ready(&run, &why)
@@ -113,9 +127,9 @@ impl Case<'_> {
             })
         };
         match next {
-            Some(Next::Key(key)) => plan.want(opt_in(Some(key))),
+            Some(Next::Assign(key)) => plan.want(opt_in(Some(key))),
             Some(Next::Stored(origin)) => plan.want(Want::PrepareKey(origin)),
-            Some(Next::None(_)) | None => plan.want(opt_in(None)),
+            _ => plan.want(opt_in(None)),
         }
     }
 
@@ -178,10 +192,11 @@ impl Case<'_> {
             let text = format!("{why}, but {text}");
             plan = plan.alarm(Alarm::critical(text));
         }
+        let run = self.world.policy.run_for(self.snapshot);
         if self.provider_key_stands(self.snapshot.assigned_key) {
-            plan = self.assign_key(plan);
+            plan = self.assign_key(plan, run.as_ref());
         }
-        let Some(run) = self.world.policy.run_for(self.snapshot) else {
+        let Some(run) = run else {
             return plan.alarm(self.nothing_to_run());
         };
         if self.spawn_time().is_none() {

@@ -9,12 +9,11 @@
 //! One key never moves between our store and a remote signer: of that move only its owner knows that
 //! the old place has ended. Another key may take its place in the other one.
 
-use super::keys::is_remote;
+use super::keys::{Next, is_remote};
 use super::{Case, Plan};
 use crate::consumer::{Kind, Want};
 use crate::deploy::NodeSigner;
 use crate::key::PublicKey;
-use crate::keystore::KeyRef;
 use crate::node::Signer;
 use crate::policy::{KeySource, Run};
 use crate::status::Alarm;
@@ -66,38 +65,44 @@ impl Signing {
 
 impl Case<'_> {
     /// What the node signs with: the key of the last epoch's set, else the assigned one. A node that
-    /// signs already keeps its key until the moment to switch; our provider key is never used.
+    /// signs already keeps its key until the moment to switch. Our provider key signs where its rule
+    /// asks for it, or it does already, and nothing bars it.
     pub(super) fn signing(&self, run: &Run) -> Signing {
-        let own = |key: &PublicKey| *key != self.world.local.provider_key;
+        let ours = self.provider_key();
         let member = self.snapshot.member(self.world.local);
         let in_set = member.map(|member| member.consumer_key);
-        let assigned = self.snapshot.assigned_key;
+        let assigned = self.snapshot.assigned_key.unwrap_or(ours);
         let node = self.consumer.node.as_ref().map(|node| &node.signer);
         let deployed = node.and_then(NodeSigner::key);
         let next = match deployed {
             Some(_) => assigned,
-            None => in_set.or(assigned),
+            None => in_set.unwrap_or(assigned),
         };
-        let next = next.filter(own);
+        let may_sign = |key: &PublicKey| {
+            let asked = || matches!(self.next_key(Some(run)), Next::Provider);
+            *key != ours || asked() || deployed == Some(ours) && self.bar().is_none()
+        };
         let same = node.and_then(|node| self.signer_again(run, node));
-        match (deployed, next) {
-            (_, None) => {
-                let none = deployed.is_none().then_some(Signer::None);
-                Signing::with(same.or(none)).alarm(Alarm::critical(
-                    "our provider key stands in the consumer's set: the node misses blocks until another \
-                     key is in the set",
-                ))
-            }
-            (Some(old), Some(new)) if old != new => {
+        let barred = deployed.is_some_and(|key| !may_sign(&key));
+        if barred || !may_sign(&next) {
+            let full_node = barred || deployed.is_none();
+            let signer = if full_node { Some(Signer::None) } else { same };
+            return Signing::with(signer).alarm(Alarm::critical(
+                "our provider key stands in the consumer's set: the node misses blocks until another \
+                 key is in the set",
+            ));
+        }
+        match deployed {
+            Some(old) if old != next => {
                 let keep = Signing::with(same);
-                self.switch(run, keep, (old, new), in_set == deployed)
+                self.switch(run, keep, (old, next), in_set == deployed)
             }
-            (Some(key), Some(_)) if same.is_none() => {
-                Signing::with(None).alarm(Alarm::critical(format!(
-                    "by its rule key {key} has moved between our store and a remote signer: the                      node is kept as it is, because two might sign; give the rule back its key, or                      assign another key on the provider"
-                )))
-            }
-            (_, Some(new)) => Signing::with(Some(self.signer(run, new))),
+            Some(key) if same.is_none() => Signing::with(None).alarm(Alarm::critical(format!(
+                "by its rule key {key} has moved between our store and a remote signer: the node is \
+                 kept as it is, because two might sign; give the rule back its key, or assign \
+                 another key on the provider"
+            ))),
+            _ => Signing::with(Some(self.signer(run, next))),
         }
     }
 
@@ -107,10 +112,7 @@ impl Case<'_> {
             KeySource::Remote { public_key, port } if public_key == key => {
                 Signer::Remote { public_key, port }
             }
-            _ => Signer::Key(KeyRef {
-                consumer_id: self.consumer.id,
-                public_key: key,
-            }),
+            _ => Signer::Key(self.key_ref(key)),
         }
     }
 
@@ -174,9 +176,6 @@ impl Case<'_> {
     }
 
     fn ask_for(&self, public_key: PublicKey) -> Want {
-        Want::HoldsKey(KeyRef {
-            consumer_id: self.consumer.id,
-            public_key,
-        })
+        Want::HoldsKey(self.key_ref(public_key))
     }
 }

@@ -3,6 +3,7 @@
 use crate::action::Tx;
 use crate::consumer::{Consumer, Kind, Want};
 use crate::deploy::NodeState;
+use crate::key::PublicKey;
 use crate::phase::Phase;
 use crate::schedule;
 use crate::status::Stage;
@@ -27,10 +28,20 @@ pub(crate) struct Entry {
     pub(super) unplaced: bool,
     pub(super) listens: Option<u16>,
     pub(super) name: Option<u64>,
+    pub(super) provider_key: Option<Stand>,
+}
+
+/// Our provider key on a consumer, where it signs or is what counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stand {
+    /// The chain id of the consumer, as a hash; `None` until it is read.
+    pub(super) name: Option<u64>,
+    /// Whether a node signs with it, or may, or did before it was stopped.
+    pub(super) signs: bool,
 }
 
 impl Entry {
-    pub(super) fn of(consumer: &Consumer) -> Self {
+    pub(super) fn of(consumer: &Consumer, provider_key: PublicKey) -> Self {
         let snapshot = consumer.snapshot();
         let phase = snapshot.map(|snapshot| snapshot.phase);
         let has_ports = |phase| matches!(phase, Some(Phase::Launched | Phase::Stopped));
@@ -43,6 +54,8 @@ impl Entry {
         let opted_in = snapshot.is_some_and(|snapshot| snapshot.opted_in);
         let unread = |hint| phase.is_none() && hint && !consumer.unknown && readable;
         let exists = consumer.hint.is_some_and(|phase| phase != Phase::Deleted);
+        let lives = phase.is_some_and(|it| it.is_prelaunch() || it == Phase::Launched);
+        let signs = signs_with(consumer, provider_key);
         Self {
             wake: consumer.wake,
             block: consumer.wake_at_block,
@@ -66,17 +79,20 @@ impl Entry {
                 }),
             unplaced: consumer.unplaced,
             name: snapshot
-                .filter(|snapshot| {
-                    let lives = snapshot.phase.is_prelaunch() || snapshot.phase == Phase::Launched;
-                    lives && (consumer.takes_part || consumer.node.is_some())
-                })
+                .filter(|_| lives && (consumer.takes_part || consumer.node.is_some()))
                 .map(|snapshot| snapshot.chain_id.fingerprint()),
+            provider_key: (signs || lives && is_counted_on(consumer, provider_key)).then(|| {
+                Stand {
+                    name: snapshot.map(|snapshot| snapshot.chain_id.fingerprint()),
+                    signs,
+                }
+            }),
             listens: match &consumer.doing {
                 Some(Want::Apply(spec)) => Some(spec.ports.p2p),
                 _ => {
                     let node = consumer.node.as_ref();
                     let known = node.and_then(|node| node.p2p_port);
-                    known.or(consumer.port_unsure)
+                    known.or_else(|| consumer.started_unsure.map(|(port, _)| port))
                 }
             },
             ours: phase == Some(Phase::Launched) && (consumer.node.is_some() || opted_in),
@@ -98,4 +114,27 @@ fn counts_on_us(consumer: &Consumer) -> bool {
     let prepared =
         consumer.status.stage == Stage::OptingIn && !failed(Kind::Key) && !failed(Kind::Send);
     consumer.takes_part || sending || sent || unsure || prepared
+}
+
+/// Whether a node of this consumer signs with this key, or may.
+fn signs_with(consumer: &Consumer, key: PublicKey) -> bool {
+    let known = consumer.node.as_ref().and_then(|node| node.signer.key());
+    let next = match &consumer.doing {
+        Some(Want::Apply(spec)) => spec.signer.key(),
+        _ => None,
+    };
+    let unsure = consumer.started_unsure.and_then(|(_, key)| key);
+    [known, next, unsure].contains(&Some(key))
+}
+
+/// Whether this key counts on a consumer, because we assigned none there or assigned it again; or
+/// will, by an opt-in under way.
+fn is_counted_on(consumer: &Consumer, provider_key: PublicKey) -> bool {
+    let keyless = |tx: &Tx| matches!(tx, Tx::OptIn { key: None, .. });
+    let sending = matches!(&consumer.doing, Some(Want::Broadcast(tx)) if keyless(tx));
+    let sent = consumer.sent.is_some_and(|(tx, _)| keyless(&tx));
+    let unsure = consumer.unsure.is_some_and(|(tx, _)| keyless(&tx));
+    let assigned = consumer.snapshot().and_then(|it| it.assigned_key);
+    let stands = assigned.is_none_or(|key| key == provider_key);
+    stands && (consumer.takes_part || sending || sent || unsure)
 }

@@ -123,7 +123,7 @@ impl Machine {
             if consumer.node != node || consumer.node_unsure {
                 consumer.node = node;
                 consumer.node_unsure = false;
-                consumer.port_unsure = None;
+                consumer.started_unsure = None;
                 self.dirty.insert(id);
             }
         }
@@ -159,7 +159,7 @@ impl Machine {
         if unknown && want.kind().is_of_node() {
             consumer.node_unsure = true;
             if let Want::Apply(spec) = want {
-                consumer.port_unsure = Some(spec.ports.p2p);
+                consumer.started_unsure = Some((spec.ports.p2p, spec.signer.key()));
             }
             self.list.hurry();
         }

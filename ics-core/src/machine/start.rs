@@ -58,7 +58,7 @@ impl Machine {
             }
             let before = self.index.counts();
             if let Some(consumer) = self.consumers.get_mut(&id) {
-                self.index.file(consumer);
+                self.index.file(consumer, self.local.provider_key);
             }
             self.offer_room(before);
         }

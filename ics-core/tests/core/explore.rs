@@ -11,10 +11,12 @@ use std::io::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ics_core::policy::KeySource;
+
 use crate::ends::ended_well;
-use crate::world::chain::{Ask, Record};
+use crate::world::chain::{Ask, Record, provider_key};
 use crate::world::moves::Move;
-use crate::world::setup::policy;
+use crate::world::setup::{keyed, policy};
 use crate::world::{World, at, id};
 
 /// Until when orders are tried, and when everything must have settled, in seconds after the start.
@@ -122,7 +124,10 @@ fn tell(text: &str) {
 }
 
 fn search(name: &str, depth: usize, lives: &[&[(u64, Ask)]]) {
-    let mut world = World::new(policy());
+    search_in(World::new(policy()), name, depth, lives);
+}
+
+fn search_in(mut world: World, name: &str, depth: usize, lives: &[&[(u64, Ask)]]) {
     world.chain.unbonding = Duration::from_secs(20);
     for (block, ask) in lives.iter().copied().flatten() {
         world.chain.plan(*block, ask.clone());
@@ -180,4 +185,16 @@ fn every_order_of_a_life_that_we_leave_ends_well() {
         (35, Ask::Remove(id(0))),
     ];
     search("leaving", 3, &[&life]);
+}
+
+#[test]
+fn every_order_of_two_lives_of_one_chain_id_ends_well_where_our_provider_key_signs() {
+    let mut world = World::new(keyed(KeySource::Provider));
+    for number in [0, 1] {
+        world.keys.bring(id(number), provider_key(0));
+    }
+    // The second one is given to us by hand.
+    let by_hand = [(8, Ask::OptIn(id(1), 0))];
+    let lives: [&[_]; 3] = [&whole_life(0), &whole_life(1), &by_hand];
+    search_in(world, "our provider key", 3, &lives);
 }

@@ -13,6 +13,7 @@ mod nonsense;
 mod ports;
 mod predict;
 mod proof;
+mod provider_key;
 mod refusals;
 mod rekey;
 mod rhythm;

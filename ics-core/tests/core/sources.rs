@@ -108,9 +108,13 @@ fn a_remote_key_takes_the_place_of_our_provider_key() {
 }
 
 #[test]
-fn our_provider_key_is_no_key_of_a_remote_signer() {
-    let world = world_at(100, remote(provider_key(0)));
-    alarms(&world, "our provider key as a key of the consumer's own");
+fn our_provider_key_is_assigned_to_no_consumer() {
+    let mut world = World::new(keyed(KeySource::Imported));
+    world.keys.import_key(id(0), provider_key(0));
+    let record = Record::new("alice-1", "alice").spawning(at(200));
+    world.ask(Ask::Create(id(0), Box::new(record)));
+    world.run_to(100);
+    alarms(&world, "the key that is to be assigned is our provider key");
     assert!(!world.status(0).opted_in);
 }
 

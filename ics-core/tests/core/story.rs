@@ -1,13 +1,13 @@
 //! Lives of consumers as owners, strangers and our operator decide them, drawn by chance.
 
 use ics_core::key::PublicKey;
-use ics_core::policy::{Override, Policy};
+use ics_core::policy::{KeySource, Override, Policy};
 use ics_core::snapshot::Decimal;
 use proptest::prelude::*;
 
 use crate::world::chain::{Ask, Record, provider_key};
 use crate::world::faults::Faults;
-use crate::world::setup::{denying_alice, policy};
+use crate::world::setup::{denying_alice, keyed, policy};
 use crate::world::{World, at, id};
 
 /// When faults end, and when everything must have settled, in seconds after the start.
@@ -56,6 +56,8 @@ pub(crate) struct Story {
     lives: Vec<Life>,
     /// When the operator's rules turn to deny.
     denied: Option<u64>,
+    /// Whether the rules ask for our provider key, of which the store holds a copy for each.
+    provider_key: bool,
 }
 
 /// Something that happens at a second of a story.
@@ -103,17 +105,28 @@ fn orders() -> impl Strategy<Value = Override> {
 pub(crate) fn stories() -> impl Strategy<Value = Story> {
     let lives = prop::collection::vec(lives(), 1..5);
     let denied = prop::option::weighted(0.15, 300..1300_u64);
-    (lives, denied).prop_map(|(lives, denied)| Story { lives, denied })
+    let provider_key = prop::bool::weighted(0.2);
+    (lives, denied, provider_key).prop_map(|(lives, denied, provider_key)| Story {
+        lives,
+        denied,
+        provider_key,
+    })
 }
 
 /// Stories whose end does not hang on whether an opt-in or something else was first.
 pub(crate) fn steady_stories() -> impl Strategy<Value = Story> {
     stories().prop_map(|mut story| {
         story.denied = None;
+        // Of two with one chain id it signs for the one that was first.
+        story.provider_key &= story.lives.len() == 1;
         for life in &mut story.lives {
             life.missing = None;
-            // All launches are over by then.
-            life.rekeyed = life.rekeyed.take().filter(|(when, _)| *when > 1210);
+            // All launches are over by then, and no end comes before the new key has taken over.
+            let ends = [life.removed, life.left];
+            life.rekeyed = life.rekeyed.take().filter(|(when, _)| {
+                let amid = |end: u64| (*when..*when + 200).contains(&end);
+                *when > 1210 && !ends.into_iter().flatten().any(amid)
+            });
             // Rules opt in 300 s before spawn at the earliest.
             life.order = life.order.take().filter(|(when, _)| *when < 250);
         }
@@ -174,8 +187,18 @@ impl Life {
 impl Story {
     /// Plays the story to its end.
     pub(crate) fn play(&self, faults: Faults, seed: u64, change: fn(&mut World)) -> World {
-        let mut world = World::with_faults(policy(), faults, seed);
+        let policy = if self.provider_key {
+            keyed(KeySource::Provider)
+        } else {
+            policy()
+        };
+        let mut world = World::with_faults(policy, faults, seed);
         change(&mut world);
+        if self.provider_key {
+            for (number, _) in (0..).zip(&self.lives) {
+                world.keys.bring(id(number), provider_key(0));
+            }
+        }
         let lives = (0..).zip(&self.lives);
         let mut turns: Vec<_> = lives.flat_map(|(n, life)| life.turns(n)).collect();
         turns.extend(self.denied.map(|when| (when, Turn::Deny)));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ics_core::deploy::Instance;
 use ics_core::failure::Failure;
+use ics_core::id::ChainId;
 use ics_core::key::{Prefixes, PublicKey};
 use ics_core::snapshot::LocalValidator;
 use ics_deploy_docker::{DockerDeployer, DockerSettings};
@@ -57,6 +58,8 @@ pub(super) async fn run(file: File) -> Result<(), Error> {
     greet(&config, &account, node_id, config.docker.publish_address);
     let validator = LocalValidator {
         operator: account.address().clone(),
+        chain_id: ChainId::new(config.provider.chain_id.clone())
+            .map_err(|e| Error::Usage(format!("provider.chain_id: {e}")))?,
         provider_key,
         node_id,
     };

@@ -200,7 +200,7 @@ impl RunFile {
 fn key_source(value: &toml::Value) -> Result<KeySource, String> {
     let wrong = || {
         format!(
-            "run.key: {value} is none of \"fresh\", \"imported\", and \
+            "run.key: {value} is none of \"fresh\", \"imported\", \"provider\", and \
              {{ remote = \"<public key>\", port = 26659 }}"
         )
     };
@@ -208,6 +208,7 @@ fn key_source(value: &toml::Value) -> Result<KeySource, String> {
         return match word {
             "fresh" => Ok(KeySource::Fresh),
             "imported" => Ok(KeySource::Imported),
+            "provider" => Ok(KeySource::Provider),
             _ => Err(wrong()),
         };
     }
@@ -391,11 +392,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_fresh_unless_it_is_imported_or_with_a_remote_signer() {
+    fn a_key_is_fresh_unless_a_rule_says_where_it_is() {
         let source = |key: &str| run(&format!("key = {key}")).map(|run| run.key);
         assert_eq!(run("pids = 9").map(|run| run.key), Ok(KeySource::Fresh));
         assert_eq!(source("\"fresh\""), Ok(KeySource::Fresh));
         assert_eq!(source("\"imported\""), Ok(KeySource::Imported));
+        assert_eq!(source("\"provider\""), Ok(KeySource::Provider));
         let public_key = PublicKey::new([7; 32]);
         let remote = format!("{{ remote = \"{public_key}\", port = 26659 }}");
         let read = rules(&keyed(3, "a", &remote)).expect("a rule");
@@ -410,7 +412,10 @@ mod tests {
             "{ remote = 7, port = 1 }",
         ] {
             let error = source(bad).expect_err(bad);
-            assert!(error.contains("none of \"fresh\", \"imported\""), "{error}");
+            assert!(
+                error.contains("none of \"fresh\", \"imported\", \"provider\""),
+                "{error}"
+            );
         }
         let error = source("{ remote = \"x\", port = 26659 }").expect_err("no key");
         assert!(error.contains("run.key.remote: not an ed25519"), "{error}");

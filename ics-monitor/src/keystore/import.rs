@@ -6,11 +6,26 @@ use ics_core::key::SecretKey;
 use ics_core::keystore::KeyRef;
 use ics_core::signer::SignerState;
 
-use super::{FileKeyStore, IMPORTED_FILE, Place, STATE_FILE, Store, folders, read_key, read_state};
+use super::{
+    Entry, FileKeyStore, IMPORTED_FILE, PROVIDER_KEY_FILE, Place, STATE_FILE, Store, folders,
+    read_key, read_state,
+};
+
+/// What a key that was made elsewhere has signed there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Past {
+    /// It has never signed anywhere.
+    NeverSigned,
+    /// It is the validator's key on the provider and goes on signing there; it has signed nothing
+    /// under the consumer's chain id. The one key of which there may be copies for several
+    /// consumers; whether it signs for one is decided by chain id, not here.
+    ProviderKey,
+    /// It signed up to this state, and signs there no more.
+    Signed(SignerState),
+}
 
 impl FileKeyStore {
-    /// Puts a key into the store, for this consumer alone, with the last state of its signer;
-    /// `None`: it has never signed anywhere. Where it signed before, it must never sign again.
+    /// Puts a key into the store, for this consumer alone.
     ///
     /// # Errors
     /// A permanent failure if the store holds the key already; else why it could not be written.
@@ -18,9 +33,9 @@ impl FileKeyStore {
         &self,
         consumer_id: ConsumerId,
         key: SecretKey,
-        state: Option<SignerState>,
+        past: Past,
     ) -> Result<KeyRef, Failure> {
-        self.run(move |store| store.import(consumer_id, &key, state.as_ref()))
+        self.run(move |store| store.import(consumer_id, &key, &past))
             .await
     }
 }
@@ -31,23 +46,29 @@ impl Store {
         &self,
         consumer_id: ConsumerId,
         key: &SecretKey,
-        state: Option<&SignerState>,
+        past: &Past,
     ) -> Result<KeyRef, Failure> {
         let address = key.public().address().to_string();
-        if let Some(path) = self.holder(&address)? {
-            return Err(Failure::permanent(format!(
-                "{path} is this key already: a key serves one consumer, and is imported once"
-            )));
+        for (holder, entry) in self.holders(&address)? {
+            let copies = *past == Past::ProviderKey && entry.is_provider_key();
+            if holder == consumer_id.to_string() || !copies {
+                return Err(Failure::permanent(format!(
+                    "{} is this key already: a key serves one consumer, and is imported once; only \
+                     the validator's key on the provider may serve several, each by a copy of its own \
+                     (--provider-key)",
+                    entry.path.display()
+                )));
+            }
         }
-        let mut files = vec![(IMPORTED_FILE, [].as_slice())];
-        let place = match state {
-            None => Place::Active,
-            Some(state) => {
-                files.push((STATE_FILE, state.text().as_bytes()));
-                Place::Archived
+        let (place, files): (_, &[(&str, &[u8])]) = match past {
+            Past::NeverSigned => (Place::Active, &[(IMPORTED_FILE, &[])]),
+            Past::ProviderKey => (Place::Active, &[(PROVIDER_KEY_FILE, &[])]),
+            Past::Signed(state) => {
+                let state = (STATE_FILE, state.text().as_bytes());
+                (Place::Archived, &[(IMPORTED_FILE, &[]), state])
             }
         };
-        let entry = self.add(place, consumer_id, key, &files)?;
+        let entry = self.add(place, consumer_id, key, files)?;
         self.sync(&entry)?;
         Ok(KeyRef {
             consumer_id,
@@ -85,20 +106,19 @@ impl Store {
         })
     }
 
-    /// Where the key with this address lies, whatever consumer it is for.
-    fn holder(&self, address: &str) -> Result<Option<String>, Failure> {
+    /// Where the key with this address lies, whatever consumers it is for.
+    fn holders(&self, address: &str) -> Result<Vec<(String, Entry)>, Failure> {
+        let mut found = Vec::new();
         for place in [Place::Active, Place::Archived] {
             for consumer in folders(&self.place(place))? {
-                for path in folders(&consumer)? {
-                    let name = path.file_name().and_then(|name| name.to_str());
-                    let of = name.and_then(|name| name.split_once('-'));
-                    if of.is_some_and(|(_, of)| of == address) {
-                        return Ok(Some(path.display().to_string()));
-                    }
-                }
+                let name = consumer.file_name().unwrap_or_default();
+                let name = name.to_string_lossy().into_owned();
+                let entries = folders(&consumer)?.into_iter().filter_map(Entry::read);
+                let same = entries.filter(|entry| entry.address == address);
+                found.extend(same.map(|entry| (name.clone(), entry)));
             }
         }
-        Ok(None)
+        Ok(found)
     }
 }
 
@@ -136,11 +156,11 @@ mod tests {
         assert!(failure.message.contains("keys import 7"), "{failure}");
 
         let first = store
-            .import(CONSUMER, key(1), None)
+            .import(CONSUMER, key(1), Past::NeverSigned)
             .await
             .expect("imported");
         let second = store
-            .import(CONSUMER, key(2), None)
+            .import(CONSUMER, key(2), Past::NeverSigned)
             .await
             .expect("imported");
         assert_eq!(standing(&store, &second).await, KeyStanding::Unbound);
@@ -165,7 +185,9 @@ mod tests {
         let (_root, store) = store();
         let text = br#"{"height":"9","round":0,"step":3}"#;
         let state = SignerState::read(text).expect("a state");
-        let key = store.import(CONSUMER, key(1), Some(state.clone())).await;
+        let key = store
+            .import(CONSUMER, key(1), Past::Signed(state.clone()))
+            .await;
         let key = key.expect("imported");
         assert_eq!(standing(&store, &key).await, KeyStanding::Resumes(state));
         let imported = store.prepare(CONSUMER, KeyOrigin::Imported).await;
@@ -178,16 +200,50 @@ mod tests {
     #[tokio::test]
     async fn a_key_is_imported_once_and_for_one_consumer() {
         let (_root, store) = store();
-        let held = store.import(CONSUMER, key(1), None).await;
+        let held = store.import(CONSUMER, key(1), Past::NeverSigned).await;
         let held = held.expect("imported");
         for consumer_id in [CONSUMER, ConsumerId::new(8)] {
-            let failure = store.import(consumer_id, key(1), None).await;
+            let failure = store.import(consumer_id, key(1), Past::NeverSigned).await;
             let failure = failure.expect_err("held");
             assert_eq!(failure.kind, FailureKind::Permanent);
             assert!(failure.message.contains("consumers/7/000001-"), "{failure}");
         }
         store.archive(&held, None).await.expect("archived");
-        let again = store.import(CONSUMER, key(1), None).await;
+        let again = store.import(CONSUMER, key(1), Past::NeverSigned).await;
         assert!(again.is_err(), "an archived key was brought back as unused");
+    }
+    #[tokio::test]
+    async fn of_the_provider_key_each_consumer_has_a_copy_that_is_no_key_to_assign() {
+        let (_root, store) = store();
+        let import = |id| store.import(ConsumerId::new(id), key(1), Past::ProviderKey);
+        let (seven, eight) = (import(7).await, import(8).await);
+        let (seven, eight) = (seven.expect("imported"), eight.expect("imported"));
+        assert_eq!(standing(&store, &seven).await, KeyStanding::Unbound);
+        for origin in [KeyOrigin::Fresh, KeyOrigin::Imported] {
+            assert_ne!(store.prepare(CONSUMER, origin).await, Ok(seven));
+        }
+        // Each copy has a storage of its own.
+        let volume = |name| StorageId::new(name).expect("a name");
+        store.bind(&seven, &volume("a")).await.expect("bound");
+        store.bind(&eight, &volume("b")).await.expect("bound");
+        assert_eq!(
+            standing(&store, &eight).await,
+            KeyStanding::Bound(volume("b"))
+        );
+        store.archive(&eight, None).await.expect("archived");
+        for id in [7, 8] {
+            let failure = import(id).await.expect_err("held");
+            assert!(failure.message.contains("imported once"), "{failure}");
+        }
+        // No other way makes it the key of one consumer.
+        let nine = ConsumerId::new(9);
+        let own = store.import(nine, key(1), Past::NeverSigned).await;
+        assert!(own.is_err());
+        store
+            .import(nine, key(2), Past::NeverSigned)
+            .await
+            .expect("another");
+        let copy = store.import(CONSUMER, key(2), Past::ProviderKey).await;
+        assert!(copy.is_err(), "a consumer's own key was copied");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ics_core::failure::FailureKind;
-use ics_core::id::ConsumerId;
+use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::{Address, PublicKey};
 use ics_core::peers::NodeId;
 use ics_core::phase::Phase;
@@ -247,6 +247,7 @@ pub(crate) fn local(moniker: &str) -> LocalValidator {
     let text = &validator.operator_address;
     LocalValidator {
         operator: Address::from_bech32(text, "cosmosvaloper").expect("an address"),
+        chain_id: ChainId::new("provider-1").expect("a chain id"),
         provider_key: validator.to_ed25519().expect("a key"),
         node_id: NodeId::new([0; 20]),
     }

@@ -10,7 +10,7 @@ use ics_core::keystore::KeyRef;
 use ics_core::machine::Machine;
 use ics_core::node::NodeSpec;
 use ics_core::phase::Phase;
-use ics_core::policy::{Decision, Policy};
+use ics_core::policy::{Decision, KeySource, Policy};
 use ics_core::snapshot::Snapshot;
 use ics_core::status::{ConsumerStatus, Stage};
 use ics_core::time::{Height, UnixTime};
@@ -147,7 +147,13 @@ impl Watch {
             // A node that signs already goes on with its key, whatever that is.
             let signs = status.node.as_ref().map(|node| node.signer.clone());
             let goes_on = signs == Some(NodeSigner::Key(key.public_key));
-            assert!(goes_on || key.public_key != local().provider_key, "I8");
+            let run = self.policy.run_for(&self.seen[&spec.consumer_id]);
+            let asked = run.is_some_and(|run| run.key == KeySource::Provider)
+                && spec.chain_id != local().chain_id;
+            assert!(
+                goes_on || asked || key.public_key != local().provider_key,
+                "I8"
+            );
             assert_eq!(key.consumer_id, spec.consumer_id, "I8");
         }
         for (name, text) in spec.files(true) {

@@ -1,7 +1,7 @@
 //! Policies in words.
 
 use ics_core::node::{Moniker, NodeSettings};
-use ics_core::policy::{OptInFrom, Override, Policy, Verdict};
+use ics_core::policy::{KeySource, OptInFrom, Override, Policy, Verdict};
 
 use super::words::{consumer_id, duration};
 use crate::world::setup::rule;
@@ -40,6 +40,12 @@ fn read(policy: &mut Policy, clause: &str) -> Result<(), String> {
             let runs = policy.rules.iter_mut().filter_map(|rule| rule.run.as_mut());
             for run in runs {
                 run.genesis.path = rest.into();
+            }
+        }
+        "key" if rest == "provider" => {
+            let runs = policy.rules.iter_mut().filter_map(|rule| rule.run.as_mut());
+            for run in runs {
+                run.key = KeySource::Provider;
             }
         }
         "opt" => {

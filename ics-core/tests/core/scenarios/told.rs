@@ -126,6 +126,7 @@ impl Told {
             ("key", "foreign") => {
                 record.assigned.insert(0, PublicKey::new([99; 32]));
             }
+            ("key", "copied") => keys.bring(self.id, provider_key(0)),
             ("set", members) => self.set(members)?,
             ("connection", id) => record.connection_id = id.into(),
             ("downtime", slash) => {

@@ -7,6 +7,8 @@ use ics_core::id::ConsumerId;
 use ics_core::node::NodeSpec;
 use ics_core::time::UnixTime;
 
+use crate::world::chain::local;
+
 /// The day on which all scenarios play.
 const DAY: &str = "2027-01-15T";
 
@@ -135,7 +137,8 @@ pub(super) fn told(action: &Action) -> String {
 }
 
 fn node(spec: &NodeSpec) -> String {
-    let signs = match spec.signer.stored() {
+    let signs = match spec.signer.key() {
+        Some(key) if key == local().provider_key => "signing with our provider key",
         Some(_) => "signing",
         None => "without a key",
     };

@@ -133,6 +133,7 @@ pub(crate) fn operator(index: Index) -> Address {
 pub(crate) fn local() -> LocalValidator {
     LocalValidator {
         operator: operator(0),
+        chain_id: ChainId::new("provider-1").expect("a chain id"),
         provider_key: provider_key(0),
         node_id: NodeId::new([0; 20]),
     }

@@ -10,6 +10,8 @@ use ics_core::keystore::{KeyOrigin, KeyRef};
 use ics_core::node::{NodeSpec, Signer};
 use ics_core::ports::Ports;
 
+use super::chain::{local, provider_key};
+
 /// All nodes of our instance.
 #[derive(Clone, Default)]
 pub(crate) struct Nodes {
@@ -47,8 +49,9 @@ impl Keys {
             KeyOrigin::Imported => Some(imported.ok_or_else(none)?),
             KeyOrigin::Fresh => {
                 let mut keys = self.all.entry(consumer_id).or_default().iter().rev();
-                let mut unbound = keys.by_ref().filter(|it| it.1 == Standing::Unbound);
-                let fresh = unbound.find(|(key, _)| Some(*key) != imported);
+                let unbound = keys.by_ref().filter(|it| it.1 == Standing::Unbound);
+                let mut own = unbound.filter(|(key, _)| *key != provider_key(0));
+                let fresh = own.find(|(key, _)| Some(*key) != imported);
                 fresh.map(|(key, _)| *key)
             }
         };
@@ -68,7 +71,13 @@ impl Keys {
         key
     }
 
-    /// A key of another instance, brought here.
+    /// Puts this key into the store as an imported one.
+    pub(crate) fn import_key(&mut self, consumer_id: ConsumerId, key: PublicKey) {
+        self.bring(consumer_id, key);
+        self.imported.insert(consumer_id, key);
+    }
+
+    /// A key of another instance, or a copy of our provider key, brought here.
     pub(crate) fn bring(&mut self, consumer_id: ConsumerId, key: PublicKey) {
         let keys = self.all.entry(consumer_id).or_default();
         keys.push((key, Standing::Unbound));
@@ -154,16 +163,24 @@ impl Nodes {
         }
         self.all.insert(id, node.clone());
         self.specs.insert(id, spec.clone());
-        let signs = |key: PublicKey| {
-            let same = |node: &&NodeStatus| node.signer.key() == Some(key);
-            self.all.values().filter(same).count()
-        };
         if let Some(key) = node.signer.key()
-            && (signs(key) > 1 || key == super::chain::provider_key(0))
+            && self.could_sign_twice(spec, key)
         {
             self.wrong.push(format!("key {key} could sign twice"));
         }
         node
+    }
+
+    /// I8: whether a node of another consumer signs with this key, or did before it was stopped; with
+    /// our provider key, whether it was another consumer of the same chain id.
+    fn could_sign_twice(&self, spec: &NodeSpec, key: PublicKey) -> bool {
+        let is_ours = key == provider_key(0);
+        let other = |node: &&NodeStatus| {
+            let id = node.consumer_id;
+            let named = !is_ours || self.specs[&id].chain_id == spec.chain_id;
+            id != spec.consumer_id && node.signer.key() == Some(key) && named
+        };
+        self.all.values().any(|node| other(&node)) || is_ours && spec.chain_id == local().chain_id
     }
 
     /// Who else listens on one of these ports.

@@ -8,12 +8,14 @@ use ics_core::action::{Action, Input, OpId, Outcome, Query, Tx};
 use ics_core::id::ConsumerId;
 use ics_core::keystore::KeyRef;
 use ics_core::machine::Machine;
+use ics_core::node::NodeSpec;
 use ics_core::phase::Phase;
-use ics_core::policy::{Decision, KeySource, Policy};
+use ics_core::policy::{Decision, KeySource, Policy, Run};
 use ics_core::snapshot::Snapshot;
 use ics_core::status::ConsumerStatus;
 use ics_core::time::{Height, UnixTime};
 
+use super::chain::local;
 use super::nodes::Keys;
 
 /// How many actions about one consumer are too many in [`WINDOW`].
@@ -38,6 +40,7 @@ pub(crate) struct Watch {
     deleted: BTreeMap<ConsumerId, (Height, Height)>,
     unlooked: BTreeSet<ConsumerId>,
     recent: BTreeMap<ConsumerId, (Duration, usize)>,
+    provider_key_asked: bool,
 }
 
 impl Watch {
@@ -46,6 +49,7 @@ impl Watch {
         let wrong = std::mem::take(&mut self.wrong);
         *self = Self {
             wrong,
+            provider_key_asked: self.provider_key_asked,
             ..Self::default()
         };
     }
@@ -162,6 +166,7 @@ impl Watch {
                 self.sends.insert(op);
                 self.sends(id, *tx, policy, keys);
             }
+            Action::Apply { spec, .. } => self.applies(spec, policy),
             Action::Delete { .. } => {
                 let sure = self.deleted.get(&id);
                 if sure.is_none_or(|(first, last)| last.0 < first.0 + 10) {
@@ -169,6 +174,23 @@ impl Watch {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Our provider key signs nothing as long as no rule ever asked for it.
+    fn applies(&mut self, spec: &NodeSpec, policy: &Policy) {
+        let runs = policy.rules.iter().filter_map(|rule| rule.run.as_ref());
+        let ours = local().provider_key;
+        let asks = |run: &Run| match run.key {
+            KeySource::Provider => true,
+            KeySource::Remote { public_key, .. } => public_key == ours,
+            KeySource::Fresh | KeySource::Imported => false,
+        };
+        self.provider_key_asked |= runs.into_iter().any(asks);
+        if spec.signer.key() == Some(ours) && !self.provider_key_asked {
+            let id = spec.consumer_id;
+            self.wrong
+                .push(format!("consumer {id}: nobody asked for our provider key"));
         }
     }
 
