@@ -77,6 +77,9 @@ pub enum Outcome {
     },
     /// Of [`Query::Consumer`]; `None`: the provider does not know the id.
     Consumer(Option<Box<Snapshot>>),
+    /// Of [`Action::Broadcast`]: the provider refused an opt-out, because our validator is among the
+    /// top N (`ErrCannotOptOutFromTopN`, code 20 in `x/ccv/provider/types/errors.go`).
+    CannotOptOut,
     /// Of [`Query::ConsumerSet`]: the keys in the consumer's own validator set.
     ConsumerSet(Vec<PublicKey>),
     /// It did not succeed.

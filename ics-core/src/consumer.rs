@@ -18,7 +18,7 @@ use crate::phase::Phase;
 use crate::policy::GenesisSource;
 use crate::predict::Prediction;
 use crate::schedule::{self, Schedule};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{LocalValidator, Snapshot};
 use crate::status::{Alarm, ConsumerStatus, Stage};
 use crate::time::{Height, UnixTime};
 
@@ -51,6 +51,8 @@ pub(crate) struct Consumer {
     /// The transaction of which nobody knows whether it is in a block or will be, and the height
     /// that tells, once that is known itself.
     pub(crate) unsure: Option<(Tx, Option<Height>)>,
+    /// The provider let us not opt out, as long as this is so.
+    pub(crate) forced: Option<Forced>,
     pub(crate) genesis: Option<Box<Built>>,
     pub(crate) node: Option<NodeStatus>,
     /// Lists of our nodes that were asked for before this op was given out are too old for this
@@ -83,6 +85,25 @@ pub(crate) struct Consumer {
     pub(crate) unplaced: bool,
     /// What people see of it, as last published.
     pub(crate) status: Arc<ConsumerStatus>,
+}
+
+/// What decides whether we are among the top N, as far as a set tells: the provider's own measure is
+/// the power of its bonded validators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forced {
+    top_n: u32,
+    power: u64,
+    of: u64,
+}
+
+impl Forced {
+    pub(crate) fn of(snapshot: &Snapshot, local: &LocalValidator) -> Self {
+        Self {
+            top_n: snapshot.top_n,
+            power: snapshot.member(local).map_or(0, |member| member.power),
+            of: snapshot.validators.power(),
+        }
+    }
 }
 
 /// The result of the selection.
@@ -194,6 +215,7 @@ impl Consumer {
             holds_key: None,
             sent: None,
             unsure: None,
+            forced: None,
             genesis: None,
             node: None,
             listed_after: OpId(0),

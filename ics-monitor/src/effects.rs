@@ -194,8 +194,11 @@ impl Effects {
 
     async fn broadcast(&self, tx: Tx) -> Result<Outcome, Failure> {
         let message = self.message(tx);
-        let included = self.backends.sender.send(vec![message], "").await?;
-        Ok(Outcome::Included(included.height))
+        match self.backends.sender.send(vec![message], "").await {
+            Ok(included) => Ok(Outcome::Included(included.height)),
+            Err(error) if error.is_of_top_n() => Ok(Outcome::CannotOptOut),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn message(&self, tx: Tx) -> Message {

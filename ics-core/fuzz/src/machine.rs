@@ -223,7 +223,7 @@ impl Trial {
             8 => key(source, id),
             9 => nodes(source),
             10 => phases(source),
-            _ => source.one_of(&[Outcome::Ready, Outcome::Gone]),
+            _ => source.one_of(&[Outcome::Ready, Outcome::Gone, Outcome::CannotOptOut]),
         }
     }
 }

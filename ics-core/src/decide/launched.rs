@@ -4,7 +4,7 @@ use super::keys::Next;
 use super::{Case, Plan};
 use crate::action::Tx;
 use crate::artifact::ArtifactRef;
-use crate::consumer::{Kind, Want};
+use crate::consumer::{Forced, Kind, Want};
 use crate::deploy::{NodeSigner, NodeState};
 use crate::genesis::{Expectation, OurKeys};
 use crate::node::NodeSpec;
@@ -48,7 +48,14 @@ impl Case<'_> {
     fn run(&self, decision: &Decision) -> Plan {
         let mut plan = self.warn_if_hindered(self.deploy());
         if let Decision::Denied(why) = decision {
-            let text = format!("{why}: the node runs as long as the consumer counts on our key");
+            let forced = self.consumer.forced;
+            let forced = forced.is_some_and(|it| it == Forced::of(self.snapshot, self.world.local));
+            let text = if forced {
+                let top_n = self.snapshot.top_n;
+                format!("{why}, but our validator is among the top {top_n}% and cannot opt out")
+            } else {
+                format!("{why}: the node runs as long as the consumer counts on our key")
+            };
             let orders = &self.world.policy.overrides;
             // What the operator has ordered is no news to them.
             plan = plan.alarm(match orders.get(&self.consumer.id) {
@@ -58,7 +65,7 @@ impl Case<'_> {
             if let Some(failure) = self.consumer.failure(Kind::Send) {
                 plan = plan.alarm(Alarm::critical(format!("opting out failed: {failure}")));
             }
-            if self.snapshot.opted_in {
+            if self.snapshot.opted_in && !forced {
                 plan = plan.want_first(Want::Broadcast(Tx::OptOut(self.consumer.id)));
             }
         }

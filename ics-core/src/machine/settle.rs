@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Machine;
 use crate::action::{Action, Check, Level, Notice, OpId, Outcome, Tx};
-use crate::consumer::{Built, Consumer, Kind, Readiness, Selected, Want};
+use crate::consumer::{Built, Consumer, Forced, Kind, Readiness, Selected, Want};
 use crate::deploy::{NodeState, NodeStatus};
 use crate::failure::{Failure, FailureKind};
 use crate::genesis::{Standing, Trust};
@@ -200,6 +200,14 @@ impl Machine {
                 let consumer = self.consumer(id);
                 consumer.sent = Some((tx, height));
                 consumer.look_at(height);
+            }
+            (Want::Broadcast(Tx::OptOut(_)), Outcome::CannotOptOut) => {
+                let local = &self.local;
+                let consumer = self.consumers.get_mut(&id);
+                if let Some(consumer) = consumer {
+                    let snapshot = consumer.snapshot();
+                    consumer.forced = snapshot.map(|snapshot| Forced::of(snapshot, local));
+                }
             }
             (
                 Want::BuildGenesis { source, expect, .. },

@@ -1,12 +1,13 @@
 //! Launches out of the ordinary: many at once, without an event, under one name, without an opt-in.
 
+use ics_core::action::Level;
 use ics_core::deploy::NodeSigner;
 use ics_core::phase::Phase;
 use ics_core::status::Stage;
 
 use crate::world::chain::{Ask, Record};
-use crate::world::setup::policy;
-use crate::world::{World, at, id};
+use crate::world::setup::{denying_alice, policy};
+use crate::world::{World, at, id, short};
 
 fn alice() -> Record {
     Record::new("alice-1", "alice")
@@ -135,6 +136,39 @@ fn a_top_n_chain_is_validated_without_an_opt_in_and_cannot_be_left() {
     world.run_to(400);
     assert_eq!(world.status(0).stage, Stage::Running);
     ends_well(&world);
+}
+
+#[test]
+fn an_opt_out_that_the_top_n_forbids_is_sent_again_only_when_the_powers_have_changed() {
+    let mut record = alice().spawning(at(100));
+    record.top_n = 100;
+    let mut world = World::new(policy());
+    world.ask(Ask::Create(id(0), Box::new(record)));
+    world.run_to(200);
+    world.set_policy(denying_alice());
+    let opt_outs = |world: &mut World| {
+        let done = world.done();
+        done.iter().filter(|it| short(it) == "opt out 0").count()
+    };
+    world.run_to(900);
+    assert_eq!(opt_outs(&mut world), 1);
+    let status = world.status(0);
+    let told = &status.alarms[0];
+    assert_eq!(told.level, Level::Critical);
+    let words = "our validator is among the top 100% and cannot opt out";
+    assert!(told.text.contains(words), "{told:?}");
+    assert_eq!(status.stage, Stage::Running);
+    // Another validator is jailed, and returns.
+    for jailed in [true, false] {
+        world.ask(Ask::Jail(2, jailed));
+        world.run_to(if jailed { 1200 } else { 1500 });
+        assert_eq!(opt_outs(&mut world), 1);
+    }
+    world.ask(Ask::Update(id(0), |record| record.top_n = 0));
+    world.run_to(1900);
+    assert_eq!(opt_outs(&mut world), 1);
+    assert_eq!(world.status(0).stage, Stage::Stopped);
+    assert_eq!(world.wrong(), Vec::<String>::new());
 }
 
 #[test]

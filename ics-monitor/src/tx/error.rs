@@ -63,6 +63,13 @@ impl TxError {
         }
     }
 
+    /// Whether it is an opt-out that the provider refused, because the validator is among the top N
+    /// (`ErrCannotOptOutFromTopN` in `x/ccv/provider/types/errors.go` of Interchain Security).
+    #[must_use]
+    pub fn is_of_top_n(&self) -> bool {
+        matches!(self, Self::Rejected { codespace, code: 20, .. } if codespace == "provider")
+    }
+
     /// Whether the chain refused it with this code of the SDK.
     pub(super) fn is_sdk(&self, wanted: u32) -> bool {
         matches!(self, Self::Rejected { codespace, code, .. } if codespace == SDK && *code == wanted)
@@ -187,6 +194,14 @@ mod tests {
         );
         let long = TxError::rejected("sdk".into(), 1, &"\u{e4}".repeat(9999), None, String::new());
         assert!(long.to_string().chars().count() < 500);
+    }
+
+    #[test]
+    fn code_20_of_the_provider_is_that_of_the_top_n() {
+        assert!(rejected("provider", 20, None).is_of_top_n());
+        for (codespace, code) in [("sdk", 20), ("provider", 27)] {
+            assert!(!rejected(codespace, code, None).is_of_top_n());
+        }
     }
 
     #[test]

@@ -320,6 +320,7 @@ impl Player {
                 let own_set = self.told(spec.consumer_id)?.own_set(true);
                 Outcome::Applied(self.nodes.apply(spec, &mut self.keys, &own_set))
             }
+            (Action::Broadcast { .. }, "refused to the top N") => Outcome::CannotOptOut,
             (Action::Broadcast { .. }, _) => {
                 let height = result.strip_prefix("in block ").ok_or_else(wrong)?;
                 Outcome::Included(Height(height.parse().map_err(|_| wrong())?))

@@ -22,6 +22,7 @@ impl World {
                     self.queue.insert(next, Due::Mined(op, number));
                 }
                 Some(Ok(height)) => self.answer(op, Outcome::Included(height)),
+                Some(Err(code)) if code == "code 20" => self.answer(op, Outcome::CannotOptOut),
                 Some(Err(code)) => {
                     self.answer(op, Outcome::Failed(Failure::permanent(code)));
                 }
