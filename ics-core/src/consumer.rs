@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::action::{Check, Level, OpId, Tx};
 use crate::artifact::ArtifactRef;
 use crate::deploy::NodeStatus;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::genesis::{Expectation, OurKeys, Trust};
 use crate::id::ConsumerId;
 use crate::index::Entry;
@@ -172,6 +172,8 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug)]
 struct Pause {
     failures: u32,
+    /// Whether waiting will not help.
+    permanent: bool,
     until: UnixTime,
     why: String,
 }
@@ -280,6 +282,12 @@ impl Consumer {
         self.pauses.get(&kind).map_or(0, |pause| pause.failures)
     }
 
+    /// Whether it cannot be read, so that nobody is to wait for it.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        let pause = self.pauses.get(&Kind::Look);
+        pause.is_some_and(|it| it.permanent || it.failures >= schedule::UNREADABLE)
+    }
+
     /// When the first of the pauses ends.
     pub(crate) fn next_retry(&self, now: UnixTime) -> Option<UnixTime> {
         self.pauses
@@ -310,6 +318,7 @@ impl Consumer {
             kind,
             Pause {
                 failures,
+                permanent: failure.kind == FailureKind::Permanent,
                 until,
                 why: failure.message.clone(),
             },

@@ -18,7 +18,6 @@ use crate::key::PublicKey;
 use crate::phase::Phase;
 use crate::policy::{Policy, Run};
 use crate::ports::{Allocation, Offset, Place, Ports};
-use crate::schedule;
 use crate::snapshot::{LocalValidator, Snapshot};
 use crate::status::{Alarm, Stage};
 use crate::time::{Height, UnixTime};
@@ -134,7 +133,7 @@ pub(crate) fn decide(consumer: &Consumer, world: &World<'_>) -> Plan {
     if let Some(text) = &consumer.contradiction {
         plan.alarms.push(Alarm::critical(text));
         plan.wants.retain(|want| want.kind() == Kind::Look);
-    } else if consumer.failures(Kind::Look) >= schedule::UNREADABLE {
+    } else if consumer.is_unreadable() {
         let why = consumer.failure(Kind::Look).unwrap_or_default();
         plan.alarms
             .push(Alarm::warning(format!("it cannot be read: {why}")));

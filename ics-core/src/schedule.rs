@@ -24,7 +24,7 @@ use crate::consumer::Kind;
 use crate::failure::FailureKind;
 use crate::id::ConsumerId;
 
-/// After how many failures in a row a consumer counts as unreadable.
+/// After how many failures in a row that might have been chance a consumer counts as unreadable.
 pub(crate) const UNREADABLE: u32 = 5;
 /// How many blocks after the first sight of a deletion it must be seen again.
 pub(crate) const DELETION_BLOCKS: u64 = 10;

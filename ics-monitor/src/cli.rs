@@ -5,6 +5,7 @@ mod keys;
 mod local;
 mod run;
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -229,8 +230,27 @@ fn print(output: Output, json: &impl Serialize, text: &str) -> Result<(), Error>
         Output::Json => {
             let json = serde_json::to_string_pretty(json)
                 .map_err(|e| Error::Failed(format!("the answer cannot be written: {e}")))?;
-            println!("{json}");
+            println!("{}", visible(&json));
         }
     }
     Ok(())
+}
+
+/// The same JSON with characters escaped that a terminal would obey or not show: strangers wrote
+/// some of the text, and `serde_json` escapes no more than JSON wants. Outside strings, where JSON
+/// knows no escapes, there are none.
+fn visible(json: &str) -> String {
+    let mut visible = String::with_capacity(json.len());
+    for c in json.chars() {
+        let shown = c.is_ascii_graphic() || matches!(c, ' ' | '\n') || c.escape_debug().len() == 1;
+        if shown {
+            visible.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // A string is always written to.
+            let _written = write!(visible, "\\u{unit:04x}");
+        }
+    }
+    visible
 }

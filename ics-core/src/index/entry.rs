@@ -5,7 +5,6 @@ use crate::consumer::{Consumer, Kind, Want};
 use crate::deploy::NodeState;
 use crate::key::PublicKey;
 use crate::phase::Phase;
-use crate::schedule;
 use crate::status::Stage;
 use crate::time::{Height, UnixTime};
 
@@ -45,9 +44,8 @@ impl Entry {
         let snapshot = consumer.snapshot();
         let phase = snapshot.map(|snapshot| snapshot.phase);
         let has_ports = |phase| matches!(phase, Some(Phase::Launched | Phase::Stopped));
-        // One that cannot be read is left out after a few tries, so that it does not hold up the
-        // rest.
-        let readable = consumer.failures(Kind::Look) < schedule::UNREADABLE;
+        // One that cannot be read does not hold up the rest.
+        let readable = !consumer.is_unreadable();
         let runs = |state: &NodeState| *state != NodeState::Stopped;
         let running = consumer.node.as_ref().is_some_and(|node| runs(&node.state))
             || phase == Some(Phase::Launched) && counts_on_us(consumer);

@@ -345,3 +345,20 @@ fn what_may_have_happened_is_looked_for_and_not_repeated() {
     }
     assert_eq!(world.wrong(), Vec::<String>::new());
 }
+
+#[test]
+fn one_that_cannot_be_read_holds_up_no_other() {
+    let mut world = World::new(policy());
+    world.unreadable = [id(1)].into();
+    world.ask(Ask::Create(id(0), Box::new(alice().spawning(at(100)))));
+    world.ask(Ask::Create(id(1), Box::new(alice().spawning(at(100)))));
+    world.run_to(130);
+    assert_eq!(world.status(0).stage, Stage::Running);
+    let unread = world.status(1);
+    assert_eq!(unread.stage, Stage::Watching);
+    assert!(
+        unread.why.contains("its chain id is no chain id"),
+        "{}",
+        unread.why
+    );
+}

@@ -76,7 +76,7 @@ impl World {
         print.add(&(self.time, self.next_block, self.silent_until > self.time));
         print.add(&(self.gap, self.deaf, self.mute, self.slow_lists));
         print.add(&self.machine);
-        print.add(&(&self.missing, &self.unheard));
+        print.add(&(&self.missing, &self.unheard, &self.unreadable));
         print.add(&(&self.nodes.all, &self.keys));
         print.add(&(self.chain.height, &self.chain.jailed, &self.chain.unbonded));
         for moment in self.chain.since(self.oldest_height()) {

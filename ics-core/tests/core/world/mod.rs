@@ -82,6 +82,8 @@ pub(crate) struct World {
     pub(crate) notices: Vec<Notice>,
     /// Actions, in short, that happen once without anyone learning of it.
     pub(crate) unheard: BTreeSet<String>,
+    /// What the provider says of these makes no sense.
+    pub(crate) unreadable: BTreeSet<ConsumerId>,
     /// Lists of nodes arrive eight seconds after they were made.
     pub(crate) slow_lists: bool,
     /// Our nodes run, but nobody can ask them anything.
@@ -125,6 +127,7 @@ impl World {
             done: Vec::new(),
             notices: Vec::new(),
             unheard: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
             slow_lists: false,
             mute: false,
             deaf: false,

@@ -150,6 +150,9 @@ impl World {
                 height: self.chain.consumers[consumer_id].created,
                 exact: true,
             },
+            Query::Consumer { consumer_id, .. } if self.unreadable.contains(consumer_id) => {
+                Outcome::Failed(Failure::permanent("its chain id is no chain id"))
+            }
             Query::Consumer {
                 consumer_id,
                 height,
