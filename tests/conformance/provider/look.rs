@@ -4,24 +4,20 @@ use futures::future::try_join_all;
 use ics_core::genesis::Trust;
 use ics_core::id::ConsumerId;
 use ics_core::time::{Height, UnixTime};
-use ics_monitor::wire::base::{PageRequest, Timestamp};
+use ics_monitor::wire::base::Timestamp;
 use ics_monitor::wire::provider::{
     ConsumerInitializationParameters, ConsumerMetadata, InfractionParameters, SlashJailParameters,
 };
 use ics_monitor::wire::query::{
     QueryAllPairsValConsAddrByConsumerResponse, QueryConsumerChainOptedInValidatorsResponse,
-    QueryConsumerChainRequest, QueryConsumerChainResponse, QueryConsumerChainsRequest,
-    QueryConsumerChainsResponse, QueryConsumerGenesisResponse, QueryConsumerValidatorsResponse,
-    SERVICE,
+    QueryConsumerChainRequest, QueryConsumerChainResponse, QueryConsumerGenesisResponse,
+    QueryConsumerValidatorsResponse, SERVICE,
 };
 use ics_monitor::wire::sdk::Pairs;
 use prost::Message;
 
 use crate::names::{Names, time};
 use crate::target::Target;
-
-/// Consumers on a page: few, so that there are several pages.
-const PAGE: u64 = 3;
 
 /// What is found under one prefix of the provider's store (`x/ccv/provider/types/keys.go`).
 struct Scan {
@@ -73,7 +69,7 @@ struct Ids {
 pub(crate) struct View<'a> {
     pub(crate) target: &'a Target,
     pub(crate) names: &'a Names,
-    height: Height,
+    pub(crate) height: Height,
     now: UnixTime,
 }
 
@@ -359,63 +355,6 @@ impl<'a> View<'a> {
         let answer = answer.map_err(|failure| failure.to_string())?;
         Pairs::decode(&*answer.value).map_err(|error| error.to_string())
     }
-
-    /// What there is to know of the chain and of all consumers together.
-    pub(crate) async fn all(&self) -> Result<Vec<(String, Vec<String>)>, String> {
-        let mut all = vec![("list".to_owned(), self.list(0).await?)];
-        for phase in 1..=5 {
-            all.push((format!("list {phase}"), self.list(phase).await?));
-        }
-        Ok(all)
-    }
-
-    /// The list of consumers in a phase, or of all.
-    async fn list(&self, phase: i32) -> Result<Vec<String>, String> {
-        let (mut lines, mut key) = (Vec::new(), Vec::new());
-        for page in 0.. {
-            let request = QueryConsumerChainsRequest {
-                phase,
-                pagination: Some(PageRequest {
-                    key: key.clone(),
-                    limit: PAGE,
-                    ..PageRequest::default()
-                }),
-            };
-            let path = format!("{SERVICE}/QueryConsumerChains");
-            let answer = self
-                .ask::<QueryConsumerChainsResponse>(&path, &request)
-                .await??;
-            for mut chain in answer.chains {
-                let id = chain.consumer_id.clone();
-                if phase != 0 {
-                    lines.push(format!("page {page}: {id}"));
-                    continue;
-                }
-                let name = metadata(chain.metadata.take().as_ref());
-                for list in [
-                    &mut chain.allowlist,
-                    &mut chain.denylist,
-                    &mut chain.prioritylist,
-                ] {
-                    // By address, which differs.
-                    list.sort_by_key(|address| self.names.consensus(address));
-                }
-                let punished = infraction(chain.infraction_parameters.take().as_ref()).join(", ");
-                lines.push(format!("page {page}: {chain:?}, {name}, {punished}"));
-            }
-            let pages = answer.pagination.unwrap_or_default();
-            key = pages.next_key;
-            lines.push(format!(
-                "page {page} of {}: next {}",
-                pages.total,
-                hex::encode(&key)
-            ));
-            if key.is_empty() {
-                break;
-            }
-        }
-        Ok(lines)
-    }
 }
 
 /// Answers of which the monitor reads only a part.
@@ -423,13 +362,13 @@ fn is_partial(path: &str) -> bool {
     path.ends_with("/QueryParams")
 }
 
-fn sorted(lines: impl IntoIterator<Item = String>) -> Vec<String> {
+pub(crate) fn sorted(lines: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut lines: Vec<String> = lines.into_iter().collect();
     lines.sort();
     lines
 }
 
-fn lossy(bytes: &[u8]) -> String {
+pub(crate) fn lossy(bytes: &[u8]) -> String {
     /// Longer texts are cut: their length tells enough.
     const LONGEST: usize = 60;
     let text = String::from_utf8_lossy(bytes);
@@ -439,7 +378,7 @@ fn lossy(bytes: &[u8]) -> String {
     }
 }
 
-fn metadata(said: Option<&ConsumerMetadata>) -> String {
+pub(crate) fn metadata(said: Option<&ConsumerMetadata>) -> String {
     let said = said.map(|said| {
         let [name, description, more] =
             [&said.name, &said.description, &said.metadata].map(|it| lossy(it));
@@ -464,7 +403,7 @@ fn init(params: Option<&ConsumerInitializationParameters>, now: UnixTime) -> Vec
     ]
 }
 
-fn infraction(params: Option<&InfractionParameters>) -> Vec<String> {
+pub(crate) fn infraction(params: Option<&InfractionParameters>) -> Vec<String> {
     let part = |what: &str, part: Option<&SlashJailParameters>| match part {
         None => format!("no punishment for {what}"),
         Some(part) => {

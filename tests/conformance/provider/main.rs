@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stderr, reason = "how long it took is for people")]
 
+mod chain;
 mod look;
 mod message;
 mod names;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use cosmrs::proto::cosmos::base::v1beta1::Coin;
+use cosmrs::proto::cosmos::slashing::v1beta1::MsgUnjail;
+use cosmrs::proto::cosmos::staking::v1beta1::MsgDelegate;
 use ics_core::key::Form;
 use ics_core::snapshot::Decimal;
 use ics_core::time::UnixTime;
@@ -97,6 +100,34 @@ pub(crate) async fn written(
             consumer_id: id(),
             ..MsgOptOut::default()
         }),
+        "delegate" | "undelegate" => {
+            let amount = settings.get("amount").ok_or("it sets no amount")?;
+            let coin = Coin {
+                denom: "stake".into(),
+                amount: amount.clone(),
+            };
+            let delegate = MsgDelegate {
+                delegator_address: signer,
+                validator_address: target.signer(what)?.operator(),
+                amount: Some(coin),
+            };
+            let name = if kind == "delegate" {
+                "MsgDelegate"
+            } else {
+                "MsgUndelegate"
+            };
+            Message {
+                type_url: format!("/cosmos.staking.v1beta1.{name}"),
+                value: delegate.encode_to_vec(),
+            }
+        }
+        "unjail" => Message {
+            type_url: "/cosmos.slashing.v1beta1.MsgUnjail".into(),
+            value: MsgUnjail {
+                validator_addr: target.signer(what)?.operator(),
+            }
+            .encode_to_vec(),
+        },
         "remove" => message(&MsgRemoveConsumer {
             consumer_id: id(),
             owner: signer,

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use cosmrs::proto::cosmos::base::v1beta1::Coin;
 use cosmrs::proto::cosmos::gov::v1::{MsgSubmitProposal, MsgVote};
+use ics_core::event::Event;
 use ics_core::id::ConsumerId;
 use ics_core::phase::Phase;
 use ics_core::time::{Height, UnixTime};
+use ics_monitor::feed::{Feed, FeedItem, FeedSettings, follow};
 use ics_monitor::rpc::Rpc;
 use ics_monitor::tx::Message;
 use prost::Message as _;
@@ -33,6 +35,8 @@ pub(crate) const EVENTS: [&str; 8] = [
 
 /// How often the chain is looked at for one thing.
 const LOOKS: usize = 2_000;
+/// How long the feed may take to tell of a block that there is.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Who agrees to every proposal: alice alone has half of the power, and nobody disagrees.
 const VOTER: &str = "alice";
 
@@ -53,11 +57,16 @@ impl From<String> for Ended {
 
 /// Plays a script and returns what was told, a block of lines for each of its own.
 pub(crate) async fn play(script: &Script, target: &Target) -> Result<String, Ended> {
-    let (read, start) = target.provider.latest().await.map_err(|e| e.to_string())?;
+    let mut feed = follow(target.provider.rpc().clone(), FeedSettings::default());
+    let (read, start) = match feed.next().await {
+        Some(FeedItem::Resync { height, time, .. }) => (height, time),
+        other => return Err(Ended::Wrong(format!("the feed begins with {other:?}"))),
+    };
     let mut player = Player {
         names: Names::of(target).await,
         target,
-        start,
+        feed,
+        marked: start,
         now: start,
         read,
         epoch_ends: None,
@@ -87,8 +96,10 @@ pub(crate) async fn play(script: &Script, target: &Target) -> Result<String, End
 pub(crate) struct Player<'a> {
     pub(crate) target: &'a Target,
     names: Names,
-    /// The time of the block before the script.
-    start: UnixTime,
+    /// The chain's blocks, as the monitor follows them.
+    feed: Feed,
+    /// The time that was noted last.
+    marked: UnixTime,
     /// The time of the last block that was read, and the block.
     pub(crate) now: UnixTime,
     read: Height,
@@ -129,15 +140,17 @@ impl Player<'_> {
         match &line.line {
             Line::Send { order, forced } => self.order(&self.resolved(order), *forced).await?,
             Line::Govern(order) => self.govern(&self.resolved(order)).await?,
+            Line::Mark => self.marked = self.now,
             Line::Count => self.count().await?,
             Line::Look(None) => self.look_at_all().await?,
             Line::Look(Some(id)) => {
-                let height = self.latest().await?;
-                self.look(&self.called(id), height).await?;
+                let (id, height) = (self.called(id), self.latest().await?);
+                self.look(&id, height).await?;
+                self.look_as_monitor(&id).await?;
             }
             Line::Wait(id, phase) => self.wait(&self.called(id), *phase).await?,
             Line::Until(seconds) => {
-                let end = self.start + Duration::from_secs(*seconds);
+                let end = self.marked + Duration::from_secs(*seconds);
                 self.blocks_until(|_, now| now > end).await?;
             }
             Line::Epoch => {
@@ -173,8 +186,21 @@ impl Player<'_> {
             return Ok(());
         };
         self.by(spawn);
+        if order.is_of_staking() {
+            return self.look_at_validators().await;
+        }
         let id = self.id(order);
         self.look(&id, height).await
+    }
+
+    async fn look_at_validators(&mut self) -> Result<(), Ended> {
+        // Power counts from the block after the next.
+        let height = Height(self.read.0 + 2);
+        self.blocks_until(|read, _| read >= height).await?;
+        let view = View::at(self.target, &self.names, self.read, self.now);
+        let lines = view.validators().await?;
+        self.tell_changes("validators", lines);
+        Ok(())
     }
 
     /// From here on what is hurried must be done before a spawn time, if that is to come.
@@ -213,37 +239,53 @@ impl Player<'_> {
         id.cloned().unwrap_or_else(|| name.to_owned())
     }
 
-    /// Reads the headers and what blocks did by themselves, up to a height.
+    /// Reads the blocks up to a height as the feed tells them: each in its turn, its time after
+    /// that of the one before, its state and its events there to be asked.
     pub(crate) async fn read_blocks(&mut self, end: Height) -> Result<(), Ended> {
         while self.read < end {
-            self.read = Height(self.read.0 + 1);
-            let header = self
-                .rpc()
-                .header(self.read)
-                .await
-                .map_err(|e| e.to_string())?;
-            if header.height != self.read || header.time <= self.now {
-                let (height, time, last) = (header.height, header.time, self.now);
-                let read = self.read;
-                let what = format!("header {read} is of {height} at {time:?}, after {last:?}");
-                return Err(Ended::Wrong(what));
-            }
-            self.now = header.time;
-            let events = self
-                .rpc()
-                .block_events(self.read)
-                .await
-                .map_err(|e| e.to_string())?;
-            for event in events {
-                let value = |name: &str| {
-                    let found = event.attributes.iter().find(|(key, _)| key == name);
-                    found.map(|(_, value)| value.clone())
-                };
-                if value("mode").is_some() && EVENTS.contains(&event.kind.as_str()) {
-                    let id = value("consumer_id").unwrap_or_default();
-                    let line = self.event(&event);
-                    self.events.entry(id).or_default().push(line);
+            let next = Height(self.read.0 + 1);
+            let item = tokio::time::timeout(PATIENCE, self.feed.next()).await;
+            let events = match item.ok().flatten() {
+                Some(FeedItem::Block {
+                    height,
+                    time,
+                    events,
+                }) if height == next && time > self.now => {
+                    (self.read, self.now) = (height, time);
+                    events
                 }
+                Some(FeedItem::Lost(why)) => return Err(Ended::Late(why)),
+                other => {
+                    let now = self.now;
+                    let what = format!("in place of {next}, after {now:?}, it tells {other:?}");
+                    return Err(Ended::Wrong(what));
+                }
+            };
+            let length = self.target.provider.blocks_per_epoch(next).await;
+            length.map_err(|failure| format!("block {next} was told of: {failure}"))?;
+            self.read_events(next).await?;
+            for event in events {
+                if let Event::Created(id) | Event::Touched(id) = event {
+                    let told = self.events.entry(id.to_string()).or_default();
+                    told.push(format!("feed: {event:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what a block did beside its transactions.
+    async fn read_events(&mut self, height: Height) -> Result<(), Ended> {
+        let events = self.rpc().block_events(height).await;
+        for event in events.map_err(|failure| failure.to_string())? {
+            let value = |name: &str| {
+                let found = event.attributes.iter().find(|(key, _)| key == name);
+                found.map(|(_, value)| value.clone())
+            };
+            if value("mode").is_some() && EVENTS.contains(&event.kind.as_str()) {
+                let id = value("consumer_id").unwrap_or_default();
+                let line = self.event(&event);
+                self.events.entry(id).or_default().push(line);
             }
         }
         Ok(())
@@ -359,11 +401,25 @@ impl Player<'_> {
         Ok(())
     }
 
+    /// Tells what the monitor's own reading makes of a consumer, if it can be one.
+    async fn look_as_monitor(&mut self, id: &str) -> Result<(), Ended> {
+        // Another spelling of an id is no consumer's.
+        if let Ok(consumer) = id.parse::<u64>()
+            && consumer.to_string() == id
+        {
+            let view = View::at(self.target, &self.names, self.read, self.now);
+            let lines = view.read(consumer).await?;
+            self.tell_changes(&format!("{id} as the monitor reads it"), lines);
+        }
+        Ok(())
+    }
+
     async fn look_at_all(&mut self) -> Result<(), Ended> {
         let height = self.latest().await?;
         self.read_blocks(height).await?;
         for id in 0..self.created {
             self.look(&id.to_string(), height).await?;
+            self.look_as_monitor(&id.to_string()).await?;
         }
         let view = View::at(self.target, &self.names, height, self.now);
         for (about, lines) in view.all().await? {

@@ -40,7 +40,9 @@ pub(crate) enum Line {
     },
     /// Waits until a consumer is in a phase.
     Wait(String, Phase),
-    /// Waits until so many seconds of the chain have passed since the script began.
+    /// Notes the time.
+    Mark,
+    /// Waits until so many seconds of the chain have passed since the time was noted.
     Until(u64),
 }
 
@@ -49,21 +51,31 @@ pub(crate) enum Line {
 pub(crate) struct Order {
     pub(crate) kind: String,
     pub(crate) who: String,
-    /// The consumer's id, or its chain id where it is created.
+    /// The consumer's id, its chain id where it is created, or a validator.
     pub(crate) what: String,
     pub(crate) settings: Settings,
 }
 
 /// The kinds of messages.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 10] = [
     "assign",
     "commission",
     "create",
+    "delegate",
     "opt-in",
     "opt-out",
     "remove",
+    "undelegate",
+    "unjail",
     "update",
 ];
+
+impl Order {
+    /// Whether it is about a validator and not about a consumer.
+    pub(crate) fn is_of_staking(&self) -> bool {
+        matches!(self.kind.as_str(), "delegate" | "undelegate" | "unjail")
+    }
+}
 
 impl Script {
     /// Reads a script.
@@ -98,6 +110,7 @@ impl Line {
             ["look", id] => Self::Look(Some(id.to_owned())),
             ["count"] => Self::Count,
             ["epoch"] => Self::Epoch,
+            ["mark"] => Self::Mark,
             ["until", seconds] => Self::Until(seconds.parse().ok()?),
             ["wait", id, phase] => {
                 let phase = Phase::ALL
