@@ -1,6 +1,6 @@
 # What a developer runs; CONTRIBUTING.md explains each.
 built := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
-.PHONY: bench check conformance demo deps devnet devnet-down doc fuzz mutants scenarios test test-long
+.PHONY: bench check conformance demo deps devnet devnet-down doc faults fuzz mutants scenarios test test-long
 
 ## The main job with cargo alone: an embedded provider, three monitors, nodes as processes.
 demo:
@@ -24,14 +24,19 @@ test: deps
 check:
 	tests/check
 
-## What takes too long for every change: the core's invariants in many more worlds.
-test-long:
+## What takes too long for every change: the core's invariants in many more worlds, many more faults.
+test-long: faults
 	PROPTEST_CASES=200000 cargo test --package ics-core --test core invariants
 
 ## Plays fixtures/conformance against the embedded provider and the real one, and shows where they differ.
 conformance:
 	cargo test --quiet --package ics-tests --test conformance -- --ignored --nocapture
 	cargo test --quiet --package ics-tests --test conformance -- --nocapture
+
+## The monitor with everything going wrong, in so many stories; prints each kind of fault.
+FAULT_RUNS ?= 10000
+faults:
+	FAULT_RUNS=$(FAULT_RUNS) cargo test --package ics-tests --test faults -- --nocapture
 
 ## Fuzzes ics-core, each target for so many seconds, and goes on from what it found before.
 FUZZ_SECONDS ?= 600
