@@ -11,12 +11,11 @@ use ics_core::id::ConsumerId;
 use ics_core::key::{Form, PublicKey};
 use ics_core::phase::Phase;
 use ics_core::time::UnixTime;
-use ics_fixtures::cast::Cast;
+use ics_fixtures::cast::{Cast, initialization};
 use ics_fixtures::chain::{Address, Chain, Msg, MsgOptIn, MsgRemoveConsumer, Params, State};
 use ics_fixtures::node::Node;
-use ics_monitor::wire::base::{Duration as WireDuration, Height, KeySum};
-use ics_monitor::wire::provider::{ConsumerInitializationParameters, ConsumerMetadata};
-use ics_monitor::wire::tx::{MsgCreateConsumer, MsgUpdateConsumer};
+use ics_monitor::wire::base::KeySum;
+use ics_monitor::wire::tx::MsgUpdateConsumer;
 
 use crate::story::{Life, Story};
 
@@ -111,17 +110,8 @@ impl Provider {
             self.began + life.spawn
         };
         let hash = self.write_genesis(id, &chain_id);
-        self.run(&Msg::Create(MsgCreateConsumer {
-            submitter: self.cast.account("owner").address_text(),
-            chain_id,
-            metadata: Some(ConsumerMetadata {
-                name: b"fault".to_vec(),
-                description: b"one of few".to_vec(),
-                metadata: b"{}".to_vec(),
-            }),
-            initialization_parameters: Some(initialization(spawn, &hash)),
-            ..MsgCreateConsumer::default()
-        }));
+        let parameters = initialization(&chain_id, hash, Some(spawn));
+        self.run(&Msg::Create(self.cast.creation(&chain_id, parameters)));
         ConsumerId::new(id as u64)
     }
 
@@ -132,7 +122,11 @@ impl Provider {
         self.run(&Msg::Update(MsgUpdateConsumer {
             owner: self.cast.account("owner").address_text(),
             consumer_id: id.to_string(),
-            initialization_parameters: Some(initialization(self.began + life.spawn, &hash)),
+            initialization_parameters: Some(initialization(
+                &chain_id,
+                hash,
+                Some(self.began + life.spawn),
+            )),
             ..MsgUpdateConsumer::default()
         }));
     }
@@ -226,7 +220,7 @@ impl Provider {
         set.into_iter().filter_map(member).collect()
     }
 
-    fn write_genesis(&self, id: usize, chain_id: &str) -> Digest {
+    fn write_genesis(&self, id: usize, chain_id: &str) -> [u8; 32] {
         let text = serde_json::json!({
             "genesis_time": "2026-01-01T00:00:00Z",
             "chain_id": chain_id,
@@ -235,7 +229,7 @@ impl Provider {
         })
         .to_string();
         fs::write(self.folder.join(format!("pre-{id}.json")), &text).expect("written");
-        Digest::of(text.as_bytes())
+        *Digest::of(text.as_bytes()).as_bytes()
     }
 }
 
@@ -243,25 +237,6 @@ fn key_of(key: Option<ics_monitor::wire::base::PublicKey>) -> Option<PublicKey> 
     match key?.sum? {
         KeySum::Ed25519(bytes) => PublicKey::from_slice(&bytes).ok(),
         KeySum::Secp256k1(_) => None,
-    }
-}
-
-fn initialization(spawn: UnixTime, hash: &Digest) -> ConsumerInitializationParameters {
-    let seconds = |seconds| Some(WireDuration { seconds, nanos: 0 });
-    ConsumerInitializationParameters {
-        initial_height: Some(Height {
-            revision_number: 1,
-            revision_height: 1,
-        }),
-        genesis_hash: hash.as_bytes().to_vec(),
-        spawn_time: Some(spawn.into()),
-        unbonding_period: seconds(1_728_000),
-        ccv_timeout_period: seconds(2_419_200),
-        transfer_timeout_period: seconds(3_600),
-        consumer_redistribution_fraction: "0.75".into(),
-        blocks_per_distribution_transmission: 1_000,
-        historical_entries: 10_000,
-        ..ConsumerInitializationParameters::default()
     }
 }
 

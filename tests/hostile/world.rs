@@ -13,10 +13,10 @@ use ics_core::genesis::{Relayers, Template};
 use ics_core::id::{ChainId, ConsumerId};
 use ics_core::keystore::KeyStore as _;
 use ics_core::peers::NodeId;
-use ics_core::snapshot::{Decimal, LocalValidator};
+use ics_core::snapshot::LocalValidator;
 use ics_core::status::{ConsumerStatus, Stage};
 use ics_core::time::UnixTime;
-use ics_fixtures::cast::Cast;
+use ics_fixtures::cast::{Cast, initialization, metadata};
 use ics_fixtures::chain::{Chain, GenesisValidator, Params};
 use ics_fixtures::local::{InProcess, LocalDeployer, LocalSettings};
 use ics_fixtures::node::Node;
@@ -28,10 +28,9 @@ use ics_monitor::keystore::FileKeyStore;
 use ics_monitor::monitor::{Monitor, Statuses};
 use ics_monitor::provider::Provider;
 use ics_monitor::rpc::Rpc;
-use ics_monitor::tx::{FeeSettings, Message, Sender};
-use ics_monitor::wire::base::{Duration as WireDuration, Height as WireHeight};
-use ics_monitor::wire::provider::{ConsumerInitializationParameters, ConsumerMetadata};
-use ics_monitor::wire::tx::{MsgCreateConsumer, MsgOptIn, MsgUpdateConsumer, message};
+use ics_monitor::tx::{Message, Sender};
+use ics_monitor::wire::provider::ConsumerInitializationParameters;
+use ics_monitor::wire::tx::{MsgUpdateConsumer, message};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -159,49 +158,20 @@ impl World {
         let file = template.fill(&init).expect("a pre-CCV file");
         let path = self.folder.path().join(format!("pre-ccv/{number}.json"));
         fs::write(path, &file).expect("written");
-        let seconds = |seconds| Some(WireDuration { seconds, nanos: 0 });
-        message(&MsgCreateConsumer {
-            submitter: self.cast.account("owner").address_text(),
-            chain_id: text.into(),
-            metadata: Some(metadata(text)),
-            initialization_parameters: Some(ConsumerInitializationParameters {
-                initial_height: Some(WireHeight {
-                    revision_number: chain_id.revision(),
-                    revision_height: 1,
-                }),
-                genesis_hash: Digest::of(&file).as_bytes().to_vec(),
-                binary_hash: text.as_bytes().iter().copied().take(32).collect(),
-                spawn_time: spawn.map(Into::into),
-                unbonding_period: seconds(1_728_000),
-                ccv_timeout_period: seconds(2_419_200),
-                transfer_timeout_period: seconds(3_600),
-                consumer_redistribution_fraction: "0.75".into(),
-                blocks_per_distribution_transmission: 1_000,
-                historical_entries: 10_000,
-                ..ConsumerInitializationParameters::default()
-            }),
-            ..MsgCreateConsumer::default()
-        })
+        let parameters = ConsumerInitializationParameters {
+            binary_hash: text.as_bytes().iter().copied().take(32).collect(),
+            ..initialization(text, *Digest::of(&file).as_bytes(), spawn)
+        };
+        message(&self.cast.creation(text, parameters))
     }
 
     fn joining(&self, name: &str, number: usize) -> Message {
-        let account = self.cast.account(name);
-        message(&MsgOptIn {
-            provider_addr: account.operator_text(),
-            signer: account.address_text(),
-            consumer_id: number.to_string(),
-            ..MsgOptIn::default()
-        })
+        let id = ConsumerId::new(u64::try_from(number).expect("few"));
+        message(&self.cast.opt_in(name, id, None))
     }
 
     async fn send(&self, name: &str, messages: Vec<Message>) {
-        let rpc = Rpc::new(&self.node.url()).expect("an address");
-        let fees = FeeSettings {
-            gas_price: "0stake".parse().expect("a price"),
-            gas_adjustment: Decimal::parse("1.2").expect("a number"),
-            max_fee: 0,
-        };
-        let sender = Sender::new(rpc, self.cast.account(name), PROVIDER.into(), fees);
+        let sender = self.cast.sender(name, &self.node.url(), PROVIDER, "0stake");
         sender.send(messages, "").await.expect("it is taken");
     }
 }
@@ -215,14 +185,6 @@ fn validator((number, (_, text)): (u8, (&str, &str))) -> GenesisValidator {
         tokens: 1_000_000,
         moniker: text.to_owned(),
         details: format!("p2p={node_id}@{text}:26656 relayer={text}"),
-    }
-}
-
-fn metadata(text: &str) -> ConsumerMetadata {
-    ConsumerMetadata {
-        name: text.into(),
-        description: text.into(),
-        metadata: text.into(),
     }
 }
 

@@ -3,17 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ics_core::id::ConsumerId;
 use ics_core::phase::Phase;
-use ics_core::snapshot::Decimal;
 use ics_core::time::UnixTime;
-use ics_fixtures::cast::Cast;
+use ics_fixtures::cast::{Cast, initialization};
 use ics_fixtures::chain::{Block, Chain, Params};
 use ics_fixtures::node::Node;
-use ics_monitor::rpc::Rpc;
-use ics_monitor::tx::{FeeSettings, Message, Sender};
-use ics_monitor::wire::base::{Duration as WireDuration, Height as WireHeight};
-use ics_monitor::wire::provider::{ConsumerInitializationParameters, ConsumerMetadata};
-use ics_monitor::wire::tx::{MsgCreateConsumer, MsgOptIn, MsgRemoveConsumer, message};
+use ics_monitor::tx::{Message, Sender};
+use ics_monitor::wire::tx::message;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -83,13 +80,8 @@ impl Embedded {
 
     /// A sender of one of the cast.
     pub(crate) fn sender(&self, name: &str) -> Sender {
-        let fees = FeeSettings {
-            gas_price: "0stake".parse().expect("a price"),
-            gas_adjustment: Decimal::parse("1.2").expect("a number"),
-            max_fee: 0,
-        };
-        let rpc = Rpc::new(&self.node.url()).expect("an address");
-        Sender::new(rpc, self.cast.account(name), "provider-1".into(), fees)
+        self.cast
+            .sender(name, &self.node.url(), "provider-1", "0stake")
     }
 
     /// Sends messages of one account, so many in a transaction.
@@ -102,36 +94,19 @@ impl Embedded {
 
     /// The message that creates a consumer.
     pub(crate) fn create(&self, number: u64, spawn: Option<UnixTime>) -> Message {
-        message(&MsgCreateConsumer {
-            submitter: self.cast.account("owner").address_text(),
-            chain_id: format!("scale-{number}-1"),
-            metadata: Some(ConsumerMetadata {
-                name: b"scale".to_vec(),
-                description: b"one of many".to_vec(),
-                metadata: b"{}".to_vec(),
-            }),
-            initialization_parameters: Some(initialization(spawn)),
-            ..MsgCreateConsumer::default()
-        })
+        let chain_id = format!("scale-{number}-1");
+        let parameters = initialization(&chain_id, [7; 32], spawn);
+        message(&self.cast.creation(&chain_id, parameters))
     }
 
     /// The message by which a validator opts in.
     pub(crate) fn opt_in(&self, name: &str, consumer: u64) -> Message {
-        let account = self.cast.account(name);
-        message(&MsgOptIn {
-            provider_addr: account.operator_text(),
-            signer: account.address_text(),
-            consumer_id: consumer.to_string(),
-            ..MsgOptIn::default()
-        })
+        message(&self.cast.opt_in(name, ConsumerId::new(consumer), None))
     }
 
     /// The message that stops a consumer.
     pub(crate) fn remove(&self, consumer: u64) -> Message {
-        message(&MsgRemoveConsumer {
-            consumer_id: consumer.to_string(),
-            owner: self.cast.account("owner").address_text(),
-        })
+        message(&self.cast.removal(ConsumerId::new(consumer)))
     }
 
     /// How many consumers are in a phase.
@@ -146,25 +121,6 @@ impl Drop for Embedded {
         if let Some(blocks) = self.blocks.take() {
             blocks.abort();
         }
-    }
-}
-
-fn initialization(spawn: Option<UnixTime>) -> ConsumerInitializationParameters {
-    let seconds = |seconds| Some(WireDuration { seconds, nanos: 0 });
-    ConsumerInitializationParameters {
-        initial_height: Some(WireHeight {
-            revision_number: 1,
-            revision_height: 1,
-        }),
-        genesis_hash: vec![7; 32],
-        spawn_time: spawn.map(Into::into),
-        unbonding_period: seconds(1_728_000),
-        ccv_timeout_period: seconds(2_419_200),
-        transfer_timeout_period: seconds(3_600),
-        consumer_redistribution_fraction: "0.75".into(),
-        blocks_per_distribution_transmission: 1_000,
-        historical_entries: 10_000,
-        ..ConsumerInitializationParameters::default()
     }
 }
 
