@@ -122,17 +122,16 @@ impl<'a> View<'a> {
         self.ask(&format!("{SERVICE}/{query}"), &request).await
     }
 
-    /// What there is to know of a consumer.
+    /// What is answered about a consumer at this height.
     pub(crate) async fn consumer(&self, id: &str) -> Result<Vec<String>, String> {
-        let (chain, set, opted_in, keys, genesis, stored) = futures::try_join!(
+        let (chain, set, opted_in, keys, genesis) = futures::try_join!(
             self.chain(id),
             self.set(id),
             self.opted_in(id),
             self.keys(id),
             self.genesis(id),
-            self.stored(id),
         )?;
-        Ok([chain, set, opted_in, keys, genesis, stored].concat())
+        Ok([chain, set, opted_in, keys, genesis].concat())
     }
 
     async fn chain(&self, id: &str) -> Result<Vec<String>, String> {
@@ -307,8 +306,8 @@ impl<'a> View<'a> {
         Ok(lines)
     }
 
-    /// What lies in the provider's store about it.
-    async fn stored(&self, id: &str) -> Result<Vec<String>, String> {
+    /// What lies in the provider's store about a consumer: now, whatever the height.
+    pub(crate) async fn stored(&self, id: &str) -> Result<Vec<String>, String> {
         let scans = SCANS.iter().map(async |scan| {
             let key = if scan.has_length {
                 let length = (id.len() as u64).to_be_bytes();
@@ -326,7 +325,7 @@ impl<'a> View<'a> {
                     0x32 => format!("{} bytes", pair.value.len()),
                     _ => hex::encode(&pair.value),
                 };
-                let line = format!("store: {}: {} = {value}", scan.what, hex::encode(&pair.key));
+                let line = format!("{}: {} = {value}", scan.what, hex::encode(&pair.key));
                 self.names.name(&line)
             })))
         });
@@ -340,7 +339,7 @@ impl<'a> View<'a> {
                     let at = String::from_utf8_lossy(&pair.key[1..]).into_owned();
                     let read = UnixTime::from_rfc3339(&format!("{at}Z"));
                     let at = time(read, self.now);
-                    lines.push(format!("store: {what} {at}: {}", ids.join(", ")));
+                    lines.push(format!("{what} {at}: {}", ids.join(", ")));
                 }
             }
             Ok::<_, String>(lines)

@@ -57,7 +57,12 @@ impl From<String> for Ended {
 
 /// Plays a script and returns what was told, a block of lines for each of its own.
 pub(crate) async fn play(script: &Script, target: &Target) -> Result<String, Ended> {
-    let mut feed = follow(target.provider.rpc().clone(), FeedSettings::default());
+    let settings = FeedSettings {
+        // The embedded chain makes no block that nobody waits for.
+        min_silence: 2 * PATIENCE,
+        ..FeedSettings::default()
+    };
+    let mut feed = follow(target.provider.rpc().clone(), settings);
     let (read, start) = match feed.next().await {
         Some(FeedItem::Resync { height, time, .. }) => (height, time),
         other => return Err(Ended::Wrong(format!("the feed begins with {other:?}"))),
@@ -71,6 +76,7 @@ pub(crate) async fn play(script: &Script, target: &Target) -> Result<String, End
         read,
         epoch_ends: None,
         spawns: None,
+        launches: false,
         created: 0,
         called: BTreeMap::new(),
         proposals: 0,
@@ -106,6 +112,8 @@ pub(crate) struct Player<'a> {
     /// Until when a hurried line must be done.
     epoch_ends: Option<Height>,
     spawns: Option<UnixTime>,
+    /// Whether a consumer launches in the next block.
+    launches: bool,
     created: u64,
     /// What the script calls consumers.
     called: BTreeMap<String, String>,
@@ -189,8 +197,12 @@ impl Player<'_> {
         if order.is_of_staking() {
             return self.look_at_validators().await;
         }
+        // The store may be a block ahead, where this launches already.
+        self.launches = spawn.is_some_and(|at| at != UnixTime::GO_ZERO && at <= self.now);
         let id = self.id(order);
-        self.look(&id, height).await
+        let looked = self.look(&id, height).await;
+        self.launches = false;
+        looked
     }
 
     async fn look_at_validators(&mut self) -> Result<(), Ended> {
@@ -398,6 +410,12 @@ impl Player<'_> {
         let view = View::at(self.target, &self.names, height, self.now);
         let lines = view.consumer(id).await?;
         self.tell_changes(id, lines);
+        if self.launches {
+            return Ok(());
+        }
+        let view = View::at(self.target, &self.names, height, self.now);
+        let stored = view.stored(id).await?;
+        self.tell_changes(&format!("{id} stored"), stored);
         Ok(())
     }
 

@@ -25,7 +25,7 @@ const NOBODY: (&str, &str) = (
 /// What both chains are set to; all else is what a new chain of the daemon has.
 const UNBONDING: Duration = Duration::from_secs(40);
 pub(crate) const VOTING: Duration = Duration::from_secs(4);
-const BLOCKS_PER_EPOCH: u64 = 12;
+const BLOCKS_PER_EPOCH: u64 = 10;
 /// How much later each block of the embedded chain is.
 const BLOCK: Duration = Duration::from_millis(400);
 /// How often a real node is asked for its next block.
