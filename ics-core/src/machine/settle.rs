@@ -202,11 +202,12 @@ impl Machine {
                 consumer.look_at(height);
             }
             (Want::Broadcast(Tx::OptOut(_)), Outcome::CannotOptOut) => {
-                let local = &self.local;
-                let consumer = self.consumers.get_mut(&id);
-                if let Some(consumer) = consumer {
+                let (local, block) = (&self.local, self.block);
+                if let Some(consumer) = self.consumers.get_mut(&id) {
                     let snapshot = consumer.snapshot();
                     consumer.forced = snapshot.map(|snapshot| Forced::of(snapshot, local));
+                    // As after each transaction.
+                    consumer.look_at(block.map_or(Height(0), |(height, _, _)| height));
                 }
             }
             (
