@@ -13,7 +13,7 @@ use crate::index::Entry;
 use crate::key::PublicKey;
 use crate::keystore::{KeyOrigin, KeyRef};
 use crate::node::NodeSpec;
-use crate::peers::Peer;
+use crate::peers::{Dial, Peer};
 use crate::phase::Phase;
 use crate::policy::GenesisSource;
 use crate::predict::Prediction;
@@ -62,6 +62,8 @@ pub(crate) struct Consumer {
     pub(crate) node_unsure: bool,
     /// The P2P port and the key of a node that may have been started all the same.
     pub(crate) started_unsure: Option<(u16, Option<PublicKey>)>,
+    /// The peers that were chosen last, as long as the set is the same.
+    pub(crate) chosen: Option<Arc<Chosen>>,
     /// The peers in the configuration of the node, as far as we wrote it.
     pub(crate) peers: Option<Vec<Peer>>,
     /// The consumer's own validator set, and when it was read.
@@ -104,6 +106,16 @@ impl Forced {
             of: snapshot.validators.power(),
         }
     }
+}
+
+/// Peers that were chosen from a set.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    /// Where they are expected to listen, and which may be dialled.
+    pub(crate) by: (u16, Dial),
+    pub(crate) peers: Vec<Peer>,
+    /// Which validators give none.
+    pub(crate) alarm: Option<Alarm>,
 }
 
 /// The result of the selection.
@@ -223,6 +235,7 @@ impl Consumer {
             listed_after: OpId(0),
             node_unsure: false,
             started_unsure: None,
+            chosen: None,
             peers: None,
             consumer_set: None,
             deleted_at: None,

@@ -9,9 +9,11 @@ mod launched;
 mod prelaunch;
 mod signing;
 
+use std::sync::Arc;
+
 use self::keys::Next;
 use crate::action::Check;
-use crate::consumer::{Consumer, Kind, Want};
+use crate::consumer::{Chosen, Consumer, Kind, Want};
 use crate::genesis::Expectation;
 use crate::index::Index;
 use crate::key::PublicKey;
@@ -67,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) held: bool,
     /// Whether it waits for its ports: to be decided about again when more launches are known.
     pub(crate) unplaced: bool,
+    /// The peers of its node, to be kept while its set is the same.
+    pub(crate) chosen: Option<Arc<Chosen>>,
 }
 
 impl Plan {
@@ -80,6 +84,7 @@ impl Plan {
             wake_at_block: None,
             held: false,
             unplaced: false,
+            chosen: None,
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) struct Index {
     held: BTreeSet<ConsumerId>,
     /// What is known of those that may have launched since they were read: from when on, and when
     /// they were read.
-    unsettled: BTreeMap<ConsumerId, (UnixTime, Height)>,
+    unsettled: BTreeSet<(UnixTime, Height, ConsumerId)>,
     unplaced: BTreeSet<ConsumerId>,
     /// The P2P ports of our nodes.
     listening: BTreeSet<(u16, ConsumerId)>,
@@ -119,11 +119,9 @@ impl Index {
         let stands = |stand: Option<Stand>| stand.map(|stand| (stand, id));
         let (was, is) = (stands(old.provider_key), stands(new.provider_key));
         replace(&mut self.provider_keys, was, is);
-        if old.unsettled != new.unsettled {
-            self.unsettled.remove(&id);
-            self.unsettled
-                .extend(new.unsettled.map(|since| (id, since)));
-        }
+        let unsettled = |it: Option<(UnixTime, Height)>| it.map(|(since, read)| (since, read, id));
+        let (was, is) = (unsettled(old.unsettled), unsettled(new.unsettled));
+        replace(&mut self.unsettled, was, is);
         self.counts = without(self.counts, old);
         self.counts.awaiting += usize::from(new.awaiting);
         self.counts.running += usize::from(new.running);
@@ -240,8 +238,8 @@ impl Index {
 
     /// Whether it is known who launched up to this height; `time` is that of the newest block.
     pub(crate) fn knows_launches(&self, height: Height, time: UnixTime) -> bool {
-        let mut all = self.unsettled.values();
-        all.all(|(since, read)| *since > time || *read >= height)
+        let mut due = self.unsettled.iter().take_while(|it| it.0 <= time);
+        due.all(|(_, read, _)| *read >= height)
     }
 
     /// The consumers that have to be decided about at this wall time although nothing happened.

@@ -4,7 +4,7 @@ mod files;
 mod overlay;
 mod settings;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub use self::overlay::{Overlay, OverlayError};
 pub(crate) use self::settings::is_denom;
@@ -115,19 +115,21 @@ pub struct NodeSpec {
     pub settings: NodeSettings,
     /// What it signs with.
     pub signer: Signer,
-    /// Whom to dial; a change alone asks for no restart.
+    /// Whom to dial; a change alone asks for no restart, so that it is left out of what is written.
+    #[serde(serialize_with = "none")]
     pub persistent_peers: Vec<Peer>,
+}
+
+/// Writes an empty list.
+fn none<S: Serializer>(_: &[Peer], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq([(); 0])
 }
 
 impl NodeSpec {
     /// A digest of all that needs a new start when it changes: everything but the peers.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let settled = Self {
-            persistent_peers: Vec::new(),
-            ..self.clone()
-        };
-        Digest::of(&serde_json::to_vec(&settled).unwrap_or_default())
+        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 

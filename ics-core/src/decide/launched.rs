@@ -1,14 +1,16 @@
 //! After launch: the node of a consumer that counts on our key.
 
+use std::sync::Arc;
+
 use super::keys::Next;
 use super::{Case, Plan};
 use crate::action::Tx;
 use crate::artifact::ArtifactRef;
-use crate::consumer::{Forced, Kind, Want};
+use crate::consumer::{Chosen, Forced, Kind, Want};
 use crate::deploy::{NodeSigner, NodeState};
 use crate::genesis::{Expectation, OurKeys};
 use crate::node::NodeSpec;
-use crate::peers::{self, Dial, Peer};
+use crate::peers::{self, Dial};
 use crate::policy::{Decision, Override, Run};
 use crate::status::{Alarm, Stage};
 
@@ -141,7 +143,7 @@ impl Case<'_> {
 
     fn apply(&self, run: &Run, genesis: ArtifactRef) -> Plan {
         let ports = self.ports();
-        let (peers, mut alarms) = self.peers(ports.p2p);
+        let chosen = self.peers(ports.p2p);
         let signing = self.signing(run);
         let Some(signer) = signing.signer else {
             return signing.go_on(Plan::new(Stage::Running, "the node is kept as it is"));
@@ -155,12 +157,13 @@ impl Case<'_> {
             ports,
             settings: self.world.policy.node.clone(),
             signer,
-            persistent_peers: peers,
+            // Cloned only where they are to be written.
+            persistent_peers: Vec::new(),
         };
         let fits = self.consumer.node.as_ref().filter(|node| {
             node.spec == Some(spec.digest())
                 && !matches!(node.state, NodeState::Ended(_) | NodeState::Stopped)
-                && self.consumer.peers.as_ref() == Some(&spec.persistent_peers)
+                && self.consumer.peers.as_ref() == Some(&chosen.peers)
         });
         let mut plan = match fits.map(|node| &node.state) {
             Some(NodeState::Failing(how)) => {
@@ -177,17 +180,23 @@ impl Case<'_> {
                     let text = format!("the node ended by itself: {how}");
                     plan = plan.alarm(Alarm::critical(text));
                 }
+                let spec = NodeSpec {
+                    persistent_peers: chosen.peers.clone(),
+                    ..spec
+                };
                 signing.go_on(plan.want(Want::Apply(Box::new(spec))))
             }
         };
+        plan.alarms.extend(self.unpublished(ports.p2p));
+        plan.alarms.extend(chosen.alarm.clone());
         if let Some(NodeSigner::Withheld(why)) =
             self.consumer.node.as_ref().map(|node| &node.signer)
         {
-            alarms.push(Alarm::critical(format!(
+            plan = plan.alarm(Alarm::critical(format!(
                 "the node runs without its key: {why}"
             )));
         }
-        plan.alarms.append(&mut alarms);
+        plan.chosen = Some(chosen);
         if self.provider_key_stands(self.snapshot.assigned_key) {
             plan = self.assign_key(plan, Some(run));
         }
@@ -215,23 +224,30 @@ impl Case<'_> {
     }
 
     /// The peers that the other validators publish. One that publishes nothing usable is left out.
-    fn peers(&self, port: u16) -> (Vec<Peer>, Vec<Alarm>) {
+    fn peers(&self, port: u16) -> Arc<Chosen> {
         let dial = match self.world.policy.node.private_peers {
             true => Dial::Private,
             false => Dial::Public,
         };
+        let known = self.consumer.chosen.as_ref();
+        if let Some(chosen) = known.filter(|chosen| chosen.by == (port, dial)) {
+            return Arc::clone(chosen);
+        }
         let (local, id) = (self.world.local, self.consumer.id);
         let (peers, problems) =
             peers::choose(self.snapshot.validators.members(), local, id, port, dial);
-        let mut alarms: Vec<_> = self.unpublished(port).into_iter().collect();
-        if let Some((validator, problem)) = problems.first() {
+        let alarm = problems.first().map(|(validator, problem)| {
             let first = format!("{} {problem}", validator.name());
-            alarms.push(Alarm::warning(match problems.len() {
+            Alarm::warning(match problems.len() {
                 1 => format!("one validator gives no peer: {first}"),
                 more => format!("{more} validators give no peer; the first: {first}"),
-            }));
-        }
-        (peers, alarms)
+            })
+        });
+        Arc::new(Chosen {
+            by: (port, dial),
+            peers,
+            alarm,
+        })
     }
 
     /// Why others cannot dial our node, if our entry in the set tells.

@@ -324,6 +324,7 @@ impl Machine {
         });
         if !same_rest {
             consumer.reconsider();
+            consumer.chosen = None;
         }
         consumer.takes_part = takes_part;
         consumer.read(snapshot, now, shown, &schedule);

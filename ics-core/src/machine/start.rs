@@ -41,6 +41,9 @@ impl Machine {
             let plan = decide(consumer, &world);
             (consumer.wake, consumer.wake_at_block) = (plan.wake, plan.wake_at_block);
             (consumer.held, consumer.unplaced) = (plan.held, plan.unplaced);
+            if plan.chosen.is_some() {
+                consumer.chosen = plan.chosen;
+            }
             let prediction = predict(consumer, &self.local, &self.pace, &self.index);
             let status = consumer.view(plan.stage, plan.why, plan.alarms, prediction);
             if *consumer.status != status {
