@@ -255,10 +255,11 @@ impl Consumer {
         self.seen.as_ref().map(|(snapshot, _)| snapshot)
     }
 
-    /// The height at which a deletion must be read again before it is believed.
-    pub(crate) fn sure_height(&self, snapshot: &Snapshot) -> Height {
+    /// The height at which a deletion must be read again before it is believed; `None`: there is none
+    /// so high.
+    pub(crate) fn sure_height(&self, snapshot: &Snapshot) -> Option<Height> {
         let first = self.deleted_at.unwrap_or(snapshot.height);
-        Height(first.0 + schedule::DELETION_BLOCKS)
+        first.0.checked_add(schedule::DELETION_BLOCKS).map(Height)
     }
 
     /// What goes first where not all can: a node of ours, then the next to launch.

@@ -227,7 +227,8 @@ fn read_again(
     }
     if snapshot.phase == Phase::Deleted {
         let sure = consumer.sure_height(snapshot);
-        let confirm = consumer.node.is_some() && snapshot.height < sure && height >= sure;
+        let due = sure.is_some_and(|sure| snapshot.height < sure && height >= sure);
+        let confirm = consumer.node.is_some() && due;
         return if confirm {
             plan.want_first(read())
         } else if consumer.node.is_some() {

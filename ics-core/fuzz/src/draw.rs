@@ -93,9 +93,9 @@ impl<'a> Source<'a> {
         self.one_of(known).to_owned()
     }
 
-    /// Any height that CometBFT's 64 bits with a sign can hold.
+    /// Any height, also one that CometBFT's 64 bits with a sign cannot hold.
     pub(crate) fn any_height(&mut self) -> Height {
-        Height(self.any() >> 1)
+        Height(self.any())
     }
 
     /// Few ids, among them the last one there can be.

@@ -87,7 +87,7 @@ impl Trial {
             0..6 => self.answer(source),
             6 => self.tick(source),
             7..9 => {
-                self.height = Height(self.height.0 + 1);
+                self.height = Height(self.height.0.saturating_add(1));
                 self.time = self.time + Duration::from_secs(source.below(60));
                 self.block(source)
             }
@@ -196,7 +196,7 @@ impl Trial {
                 } => {
                     let height = height.unwrap_or(self.height);
                     let late = source.one_of(&[0, 0, 0, 1, 12]);
-                    let height = Height(height.0 + late);
+                    let height = Height(height.0.saturating_add(late));
                     Outcome::Consumer(Some(source.snapshot(*consumer_id, height).into()))
                 }
                 Query::ConsumerSet { .. } => Outcome::ConsumerSet(vec![source.key()]),

@@ -69,10 +69,16 @@ impl Case<'_> {
             };
             return Plan::new(stage, "the provider deleted it; nothing of it is here");
         }
-        let sure = self.consumer.sure_height(self.snapshot);
-        if self.snapshot.height < sure {
-            let why = format!("the provider deleted it; to be read again at height {sure}");
-            return Plan::new(Stage::Deleting, why);
+        match self.consumer.sure_height(self.snapshot) {
+            Some(sure) if self.snapshot.height >= sure => {}
+            sure => {
+                let why = match sure {
+                    Some(sure) => format!("to be read again at height {sure}"),
+                    None => "there is no later height at which to read it again".into(),
+                };
+                let why = format!("the provider deleted it; {why}");
+                return Plan::new(Stage::Deleting, why);
+            }
         }
         let why = self.with_failure(
             "archiving the key, removing the node".into(),

@@ -63,7 +63,7 @@ impl Clock {
         let now = wall + self.set_back;
         let now = match self.last {
             Some(last) if now < last => {
-                self.set_back += last.since(now);
+                self.set_back = self.set_back.saturating_add(last.since(now));
                 last
             }
             _ => now,

@@ -1,10 +1,14 @@
 //! Answers that cannot be right: nothing is built on them.
 
+use std::time::Duration;
+
 use ics_core::action::{Action, Input, Level, Outcome};
 use ics_core::deploy::{NodeSigner, NodeState, NodeStatus};
 use ics_core::key::PublicKey;
 use ics_core::keystore::KeyRef;
+use ics_core::phase::Phase;
 use ics_core::status::Stage;
+use ics_core::time::Height;
 
 use crate::world::chain::{Ask, Record};
 use crate::world::setup::policy;
@@ -85,4 +89,24 @@ fn a_chain_id_that_changes_after_launch_is_believed_by_nobody() {
     rename(&mut world, |record| record.chain_id = "alice-1".into());
     assert_eq!(critical(&world), "");
     assert_eq!(world.status(0).stage, Stage::Running);
+}
+
+#[test]
+fn the_last_heights_that_there_can_be_are_followed_and_delete_nothing_unsure() {
+    for left in [18, 20, 40] {
+        let mut world = World::new(policy());
+        world.chain.height = Height(u64::MAX - left);
+        world.chain.unbonding = Duration::from_secs(20);
+        let record = Record::new("alice-1", "alice").spawning(at(20));
+        world.ask(Ask::Create(id(0), Box::new(record)));
+        world.unheard.insert("opt in 0 with key".into());
+        world.run_to(36);
+        world.ask(Ask::Remove(id(0)));
+        world.run_to(5 * left + 4);
+        assert_eq!(world.chain.height, Height(u64::MAX));
+        assert_eq!(world.status(0).phase, Some(Phase::Deleted), "{left}");
+        let deleted = world.nodes.deleted.contains(&id(0));
+        assert_eq!(deleted, left == 40, "{left}: {}", world.status(0).why);
+        assert_eq!(world.wrong(), Vec::<String>::new());
+    }
 }

@@ -126,7 +126,7 @@ impl Watch {
                 Action::Delete { .. } => {
                     let first = self.deleted.get(&id).expect("I5: a deletion that was read");
                     let last = self.seen[&id].height;
-                    assert!(last.0 >= first.0 + 10, "I5: {first} and {last}");
+                    assert!(last.0 - first.0 >= 10, "I5: {first} and {last}");
                 }
                 _ => {}
             }

@@ -336,7 +336,8 @@ impl Chain {
                 let keys = record.keys();
                 // CometBFT refuses a set without validators: the chain halts with the last one.
                 if !keys.is_empty() {
-                    record.relayed.push_back((Height(height.0 + RELAY), keys));
+                    let heard = Height(height.0.saturating_add(RELAY));
+                    record.relayed.push_back((heard, keys));
                 }
             }
         }

@@ -169,7 +169,7 @@ impl Watch {
             Action::Apply { spec, .. } => self.applies(spec, policy),
             Action::Delete { .. } => {
                 let sure = self.deleted.get(&id);
-                if sure.is_none_or(|(first, last)| last.0 < first.0 + 10) {
+                if sure.is_none_or(|(first, last)| last.0 - first.0 < 10) {
                     self.wrong(format!("I5: consumer {id} is deleted after {sure:?}"));
                 }
             }
