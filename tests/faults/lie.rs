@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::counts::Counts;
 use crate::kill::Kill;
 use crate::lives::{Now, Setting};
-use crate::observer::unfit;
+use crate::observer::{node_folder, unfit};
 use crate::provider::{BLOCK, Provider};
 use crate::run::{address, fast_disk, program};
 use crate::seams::Trouble;
@@ -108,8 +108,8 @@ async fn a_node_that_lies_about_a_launch_genesis_is_caught_by_the_proof() {
     assert_eq!(processes.runs(), Vec::new(), "nothing ran on a lie");
     // Once it tells the truth, the node is started.
     provider.node.set_faults(None);
-    let nodes = folder.path().join("nodes");
-    while let Some(unfit) = unfit(&provider, &processes, &nodes, id) {
+    let node = node_folder(&folder.path().join("nodes"), id);
+    while let Some(unfit) = unfit(&provider, &processes, &node, id, false) {
         ticks.tick().await;
         provider.tick();
         provider.step(true);

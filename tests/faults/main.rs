@@ -33,7 +33,7 @@ const RUNS: u64 = 300;
 const AT_ONCE: usize = 30;
 
 /// What goes wrong, each of which must.
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 24] = [
     "a call that failed",
     "a call that never arrived",
     "a call to a node that is away",
@@ -52,6 +52,7 @@ const KINDS: [&str; 23] = [
     "a header that got lost",
     "a late answer",
     "a lie",
+    "a node's data that were lost",
     "a restart of the provider",
     "an account without funds, then funded",
     "an answer of before",

@@ -2,7 +2,7 @@
 //! monitor says of itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ics_core::id::ConsumerId;
 use ics_core::key::PublicKey;
@@ -94,21 +94,29 @@ fn named(msg: &MsgOptIn) -> Option<PublicKey> {
     PublicKey::from_base64(key["key"].as_str()?).ok()
 }
 
-/// What does not yet fit what the chain says of a consumer; `None`: all fits.
+/// The folder of a consumer's node.
+pub(crate) fn node_folder(nodes: &Path, id: ConsumerId) -> PathBuf {
+    nodes.join(format!("ics-fault-{id}"))
+}
+
+/// What does not yet fit what the chain says of a consumer; `None`: all fits. Where its data were
+/// lost, its node runs without a key that signed on them.
 pub(crate) fn unfit(
     provider: &Provider,
     processes: &InProcess,
-    nodes: &Path,
+    folder: &Path,
     id: ConsumerId,
+    lost: bool,
 ) -> Option<String> {
-    let folder = nodes.join(format!("ics-fault-{id}"));
     let runs = processes.runs();
     let of_consumer = |run: &&Run| run.folder == folder && run.ended.is_none();
     let live: Vec<_> = runs.iter().filter(of_consumer).collect();
     let phase = provider.phase(id)?;
     let ours = provider.our_key(id);
     let fits = match (phase, ours) {
-        (Phase::Launched, Some(key)) => live.len() == 1 && live[0].key == Some(key),
+        (Phase::Launched, Some(key)) => {
+            live.len() == 1 && (live[0].key == Some(key) || lost && live[0].key.is_none())
+        }
         (Phase::Deleted, _) => live.is_empty() && !folder.exists(),
         _ => live.is_empty(),
     };
@@ -120,12 +128,13 @@ pub(crate) fn unfit(
     })
 }
 
-/// What is wrong with the keys: one that was named is lost, or one of a deleted consumer is still in
+/// What is wrong with the keys: one that was named is lost, or its state without its data being so, or one of a deleted consumer is still in
 /// use.
 pub(crate) async fn wrong_keys(
     provider: &Provider,
     keys: &FileKeyStore,
     named: impl IntoIterator<Item = KeyRef>,
+    lost: &[ConsumerId],
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     for key in named {
@@ -133,6 +142,7 @@ pub(crate) async fn wrong_keys(
         let deleted = provider.phase(key.consumer_id) == Some(Phase::Deleted);
         match stored.map(|stored| stored.standing) {
             None => wrong.push(format!("{key:?} is lost")),
+            Some(KeyStanding::Bound(_) | KeyStanding::Lost) if lost.contains(&key.consumer_id) => {}
             Some(KeyStanding::Lost) => wrong.push(format!("what {key:?} signed is lost")),
             Some(KeyStanding::Bound(_)) if deleted => {
                 wrong.push(format!("{key:?} of a deleted consumer is still bound"));

@@ -19,7 +19,7 @@ use crate::dice::Dice;
 use crate::kill::Kill;
 use crate::lives::{Now, Setting};
 use crate::network::{self, LIE, Network};
-use crate::observer::{Sent, unfit, wrong_keys};
+use crate::observer::{Sent, node_folder, unfit, wrong_keys};
 use crate::own_sets::OwnSets;
 use crate::provider::{BLOCK, Provider};
 use crate::seams::Trouble;
@@ -44,6 +44,8 @@ struct Played {
     respawned: bool,
     rekeyed: Option<KeyRef>,
     stopped: bool,
+    /// Whether its node's data were lost, so that its key may not sign any more.
+    lost: bool,
 }
 
 struct Player {
@@ -104,6 +106,7 @@ pub(crate) async fn run(seed: u64, counts: Arc<Counts>) -> Vec<String> {
         respawned: false,
         rekeyed: None,
         stopped: false,
+        lost: false,
     };
     let mut player = Player {
         seed,
@@ -199,9 +202,12 @@ impl Player {
             if self.faulty || self.consumers.iter().any(|it| !it.is_over(&self.provider)) {
                 continue;
             }
-            let ids = self.consumers.iter().filter_map(|it| it.id);
-            let unfit = |id| unfit(&self.provider, &self.processes, &nodes, id);
-            unfits = ids.filter_map(unfit).collect();
+            let played = self.consumers.iter();
+            let of_one = |it: &Played| {
+                let folder = node_folder(&nodes, it.id?);
+                unfit(&self.provider, &self.processes, &folder, it.id?, it.lost)
+            };
+            unfits = played.filter_map(of_one).collect();
             match (unfits.is_empty(), since) {
                 (true, None) => since = Some(at),
                 (true, Some(fits)) if at > fits + STAYS => return self.verdict(),
@@ -285,6 +291,9 @@ impl Player {
                 self.counts.note("a folder of artifacts that is gone");
                 self.lose_artifacts();
             }
+            if self.dice.happens(20) {
+                self.lose_data();
+            }
         }
         // A chain that is away makes no blocks.
         if !self.faulty || at > self.back {
@@ -351,6 +360,20 @@ impl Player {
         std::fs::rename(folder.join("artifacts"), aside).ok();
     }
 
+    /// Removes all data of a node, which goes on with what it has in memory.
+    fn lose_data(&mut self) {
+        let which = self.dice.roll(self.consumers.len() as u64);
+        let nodes = self.nodes();
+        let played = &mut self.consumers[usize::try_from(which).expect("few")];
+        let Some(id) = played.id else { return };
+        let aside = format!("lost-{}", self.dice.roll(u64::MAX));
+        // In one step: what is being written there fails, or is lost with it.
+        if std::fs::rename(node_folder(&nodes, id), nodes.join(aside)).is_ok() {
+            self.counts.note("a node's data that were lost");
+            played.lost = true;
+        }
+    }
+
     fn nodes(&self) -> PathBuf {
         self.provider.folder().join("nodes")
     }
@@ -364,7 +387,10 @@ impl Player {
                 for played in &self.consumers {
                     named.extend(played.rekeyed);
                 }
-                return wrong_keys(&self.provider, &keys, named).await;
+                let lost = |it: &&Played| it.lost;
+                let lost = self.consumers.iter().filter(lost).filter_map(|it| it.id);
+                let lost: Vec<_> = lost.collect();
+                return wrong_keys(&self.provider, &keys, named, &lost).await;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -77,6 +77,20 @@ async fn two_monitors_that_apply_at_once_start_one_node() {
 }
 
 #[tokio::test]
+async fn a_node_whose_folder_was_taken_away_is_listed_until_it_is_ended() {
+    let world = World::new().await;
+    let spec = world.spec();
+    world.deployer.apply(&spec).await.expect("applied");
+    world.backend.lose_storage().await;
+    let listed = world.restarted().await.list().await.expect("a list");
+    let states: Vec<_> = listed.iter().map(|it| (&it.state, it.spec)).collect();
+    assert_eq!(states, [(&NodeState::Running, None)]);
+    world.deployer.delete(CONSUMER).await.expect("deleted");
+    assert_eq!(world.backend.running().await, 0);
+    assert_eq!(world.deployer.list().await, Ok(Vec::new()));
+}
+
+#[tokio::test]
 async fn image_and_command_name_one_executable() {
     let world = World::new().await;
     let good = world.backend.program(Behaviour::Waits);
