@@ -184,8 +184,6 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug)]
 struct Pause {
     failures: u32,
-    /// Whether waiting will not help.
-    permanent: bool,
     until: UnixTime,
     why: String,
 }
@@ -298,8 +296,7 @@ impl Consumer {
 
     /// Whether it cannot be read, so that nobody is to wait for it.
     pub(crate) fn is_unreadable(&self) -> bool {
-        let pause = self.pauses.get(&Kind::Look);
-        pause.is_some_and(|it| it.permanent || it.failures >= schedule::UNREADABLE)
+        self.failures(Kind::Look) >= schedule::UNREADABLE
     }
 
     /// When the first of the pauses ends.
@@ -327,12 +324,20 @@ impl Consumer {
             .get(&kind)
             .map_or(0, |pause| pause.failures)
             .saturating_add(1);
-        let until = now + schedule.retry(failure.kind, failures, self.id);
+        // Others wait until this one is read or known to be unreadable: that is to be soon. What
+        // contradicts an earlier reading takes its time.
+        let hurry = kind == Kind::Look && failures < schedule::UNREADABLE;
+        let pace = match failure.kind {
+            FailureKind::Permanent if hurry && self.contradiction.is_none() => {
+                FailureKind::Transient
+            }
+            kind => kind,
+        };
+        let until = now + schedule.retry(pace, failures, self.id);
         self.pauses.insert(
             kind,
             Pause {
                 failures,
-                permanent: failure.kind == FailureKind::Permanent,
                 until,
                 why: failure.message.clone(),
             },

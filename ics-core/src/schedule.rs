@@ -24,7 +24,8 @@ use crate::consumer::Kind;
 use crate::failure::FailureKind;
 use crate::id::ConsumerId;
 
-/// After how many failures in a row that might have been chance a consumer counts as unreadable.
+/// After how many failures in a row a consumer counts as unreadable; until then even a failure that
+/// seems permanent is soon tried again, because others wait.
 pub(crate) const UNREADABLE: u32 = 5;
 /// How many blocks after the first sight of a deletion it must be seen again.
 pub(crate) const DELETION_BLOCKS: u64 = 10;
