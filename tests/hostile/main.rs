@@ -167,17 +167,24 @@ async fn the_command_line_shows_it_as_it_is(world: &World) -> Result<(), Error> 
         let said = format!("{}{}", ended.stdout, ended.stderr);
         let bad = said.chars().find(|c| *c != '\n' && deceives(*c));
         assert_eq!(bad, None, "{call:?} {output}: {said:?}");
-        if output == "json" && ended.code == Some(0) {
-            let read = serde_json::from_str::<Value>(&ended.stdout).expect("JSON");
-            let texts = TEXTS
-                .iter()
-                .zip(read["consumers"].as_array().into_iter().flatten());
-            for ((what, text), consumer) in texts {
-                assert_eq!(
-                    (&consumer["chain_id"], &consumer["name"]),
-                    (&json!(text), &json!(text)),
-                    "{what}"
-                );
+        let number = call
+            .get(2)
+            .map(|number| number.parse::<usize>().expect("a number"));
+        let impossible = number.is_some_and(|number| number >= TEXTS.len());
+        assert_eq!(ended.code, Some(i32::from(impossible)), "{call:?}: {said}");
+        if output == "text" || impossible {
+            continue;
+        }
+        let read = serde_json::from_str::<Value>(&ended.stdout).expect("JSON");
+        match number {
+            Some(number) => assert_eq!(read["chain_id"], TEXTS[number].1),
+            None => {
+                let listed = read["consumers"].as_array().expect("a list");
+                assert_eq!(listed.len(), TEXTS.len() + IMPOSSIBLE.len());
+                for ((what, text), consumer) in TEXTS.iter().zip(listed) {
+                    let said = (&consumer["chain_id"], &consumer["name"]);
+                    assert_eq!(said, (&json!(text), &json!(text)), "{what}");
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
@@ -34,16 +35,21 @@ use ics_monitor::wire::tx::{MsgUpdateConsumer, message};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::texts::{IMPOSSIBLE, TEXTS};
 
 const PROVIDER: &str = "provider-1";
 const BLOCK: Duration = Duration::from_millis(100);
+/// When consumers launch, by the chain's clock, which is put forward once all is ready.
+const SPAWN: Duration = Duration::from_secs(1800);
 
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) config: PathBuf,
-    pub(crate) node: Node,
+    node: Arc<Node>,
+    /// How far the chain's clock was put forward, in seconds.
+    ahead: Arc<AtomicU64>,
     cast: Cast,
     statuses: watch::Receiver<Statuses>,
 }
@@ -57,17 +63,18 @@ impl World {
         let mut genesis = cast.genesis(PROVIDER, now(), Params::default());
         genesis.validators[1].details = format!("p2p={}@bob.example", hex::encode([0xb0; 20]));
         genesis.validators.extend((1..).zip(TEXTS).map(validator));
-        let mut node = Node::start(Chain::new(genesis), ([127, 0, 0, 1], 0).into())
+        let node = Node::start(Chain::new(genesis), ([127, 0, 0, 1], 0).into())
             .await
             .expect("a node");
-        node.step(now());
-        node.run(BLOCK);
+        let (node, ahead) = (Arc::new(node), Arc::<AtomicU64>::default());
+        tokio::spawn(make_blocks(Arc::clone(&node), Arc::clone(&ahead)));
         let config = configure(folder.path(), &cast, &node.url());
         let statuses = start_monitor(&config, folder.path()).await;
         let world = Self {
             folder,
             config,
             node,
+            ahead,
             cast,
             statuses,
         };
@@ -82,24 +89,31 @@ impl World {
         Some((**self.statuses.borrow().get(&id)?).clone())
     }
 
-    /// Waits until every possible consumer runs.
+    /// Waits until alice has opted in to every possible consumer, lets them launch, and waits until
+    /// they run.
     pub(crate) async fn until_all_run(&self) {
+        self.until("opted in", |status| status.opted_in).await;
+        self.ahead.store(2 * SPAWN.as_secs(), Ordering::Relaxed);
+        self.until("running", |status| status.stage == Stage::Running)
+            .await;
+    }
+
+    async fn until(&self, what: &str, is_so: impl Fn(&ConsumerStatus) -> bool) {
         for _ in 0..600 {
-            let runs = |number| {
-                self.status(number)
-                    .is_some_and(|status| status.stage == Stage::Running)
-            };
-            if (0..TEXTS.len()).all(runs) {
+            let so = |number| self.status(number).is_some_and(|status| is_so(&status));
+            if (0..TEXTS.len()).all(so) {
                 return;
             }
             tokio::time::sleep(BLOCK).await;
         }
-        let all = (0..TEXTS.len()).filter_map(|number| {
-            let status = self.status(number)?;
-            let runs = status.stage == Stage::Running;
-            (!runs).then(|| format!("{}: {}, {}", TEXTS[number].0, status.stage, status.why))
+        let others = (0..TEXTS.len()).filter_map(|number| {
+            let status = self.status(number).filter(|status| !is_so(status))?;
+            Some(format!(
+                "{}: {}, {}",
+                TEXTS[number].0, status.stage, status.why
+            ))
         });
-        panic!("not in time: {:#?}", all.collect::<Vec<_>>());
+        panic!("not {what} in time: {:#?}", others.collect::<Vec<_>>());
     }
 
     /// Draws the validators with hostile names and hosts into the first consumer.
@@ -115,7 +129,7 @@ impl World {
     }
 
     async fn create(&self) {
-        let spawn = now() + Duration::from_secs(12);
+        let spawn = self.node.with(|chain| chain.state().time) + SPAWN;
         let texts = TEXTS.iter().map(|(_, text)| (*text, Some(spawn)));
         // These have no time to launch: they are to be changed before anyone opts in.
         let possible = IMPOSSIBLE.iter().map(|_| ("possible-1", None));
@@ -185,6 +199,18 @@ fn validator((number, (_, text)): (u8, (&str, &str))) -> GenesisValidator {
         tokens: 1_000_000,
         moniker: text.to_owned(),
         details: format!("p2p={node_id}@{text}:26656 relayer={text}"),
+    }
+}
+
+/// Makes blocks, by a clock that only ever stands or is put forward.
+async fn make_blocks(node: Arc<Node>, ahead: Arc<AtomicU64>) {
+    let start = now();
+    let mut ticks = tokio::time::interval(BLOCK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for block in 0.. {
+        ticks.tick().await;
+        let forward = Duration::from_secs(ahead.load(Ordering::Relaxed));
+        node.step(start + forward + Duration::from_millis(block));
     }
 }
 
