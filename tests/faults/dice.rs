@@ -1,4 +1,4 @@
-//! Chance from a seed: the same seed gives the same story and the same faults.
+//! Chance from a seed: the same seed gives the same story, and the same throws for whoever asks first.
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -16,7 +16,7 @@ use crate::counts::Counts;
 use crate::kill::Kill;
 use crate::lives::{Now, Setting};
 use crate::observer::{node_folder, unfit};
-use crate::provider::{BLOCK, Provider};
+use crate::provider::{Provider, ticks};
 use crate::run::{address, fast_disk, program};
 use crate::seams::Trouble;
 use crate::story::{Life, Story};
@@ -85,7 +85,7 @@ async fn a_node_that_lies_about_a_launch_genesis_is_caught_by_the_proof() {
     );
     provider.join(id);
     provider.node.set_faults(Some(Arc::new(Liar)));
-    let mut ticks = tokio::time::interval(BLOCK);
+    let mut ticks = ticks();
     let caught = loop {
         ticks.tick().await;
         provider.tick();

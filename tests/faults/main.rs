@@ -20,6 +20,7 @@ mod story;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
@@ -71,6 +72,8 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are what one wants to see")]
 fn whatever_goes_wrong_each_key_runs_once_none_is_lost_and_the_end_is_the_same() {
+    // An action that panics is a failure of unknown effect to the monitor, and a defect to us.
+    let panics = count_panics();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let began = Instant::now();
     let seeds = match number("FAULT_SEED") {
@@ -93,6 +96,18 @@ fn whatever_goes_wrong_each_key_runs_once_none_is_lost_and_the_end_is_the_same()
         assert!(missing.is_empty(), "never happened: {missing:?}");
     }
     assert!(failed.is_empty(), "seeds {failed:?} failed: see above");
+    assert_eq!(panics.load(Ordering::Relaxed), 0, "panics: see above");
+}
+
+/// Counts all panics of this process from now on.
+fn count_panics() -> Arc<AtomicUsize> {
+    let count = Arc::<AtomicUsize>::default();
+    let (counts, tell) = (Arc::clone(&count), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        counts.fetch_add(1, Ordering::Relaxed);
+        tell(panic);
+    }));
+    count
 }
 
 /// Plays all of these seeds and sums up what went wrong. Returns those that failed.

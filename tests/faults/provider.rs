@@ -16,6 +16,7 @@ use ics_fixtures::chain::{Address, Chain, Msg, MsgOptIn, MsgRemoveConsumer, Para
 use ics_fixtures::node::Node;
 use ics_monitor::wire::base::KeySum;
 use ics_monitor::wire::tx::MsgUpdateConsumer;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::story::{Life, Story};
 
@@ -238,6 +239,14 @@ fn key_of(key: Option<ics_monitor::wire::base::PublicKey>) -> Option<PublicKey> 
         KeySum::Ed25519(bytes) => PublicKey::from_slice(&bytes).ok(),
         KeySum::Secp256k1(_) => None,
     }
+}
+
+/// When blocks are made: one that is late puts off all that follow, so that a slow machine plays the
+/// same story.
+pub(crate) fn ticks() -> Interval {
+    let mut ticks = tokio::time::interval(BLOCK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// Our time, as the chain's clock shows it.

@@ -21,7 +21,7 @@ use crate::lives::{Now, Setting};
 use crate::network::{self, LIE, Network};
 use crate::observer::{Sent, node_folder, unfit, wrong_keys};
 use crate::own_sets::OwnSets;
-use crate::provider::{BLOCK, Provider};
+use crate::provider::{Provider, ticks};
 use crate::seams::Trouble;
 use crate::story::{Life, Story};
 
@@ -175,8 +175,7 @@ async fn live_and_die(
 impl Player {
     /// Plays the story to its end and waits until all fits what the chain says.
     async fn play(&mut self, healed: &Notify) -> Vec<String> {
-        let mut ticks = tokio::time::interval(BLOCK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = ticks();
         let nodes = self.nodes();
         let (mut unfits, mut since) = (Vec::new(), None);
         let end = self.story.end() + PATIENCE;

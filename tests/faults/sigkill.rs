@@ -21,7 +21,7 @@ use crate::counts::Counts;
 use crate::kill::Kill;
 use crate::lives::{Now, Setting};
 use crate::observer::Sent;
-use crate::provider::{BLOCK, Provider};
+use crate::provider::{Provider, ticks};
 use crate::run::{address, fast_disk};
 use crate::seams::Trouble;
 use crate::story::{Life, Story};
@@ -141,7 +141,7 @@ impl World {
         self.provider.join(id);
         self.begin(Some(boundary));
         let mut killed = false;
-        let mut ticks = tokio::time::interval(BLOCK);
+        let mut ticks = ticks();
         let (mut ran, mut removed) = (false, false);
         loop {
             ticks.tick().await;

@@ -1,7 +1,8 @@
 //! A monitor that dies at any point of a call: the next one, repeated, ends as if nothing had been.
 //!
 //! A call is cut off after each of its first so many waits, of which there is one before and after
-//! every look at a store, every step of file work and every answer of an engine.
+//! every look at a store, every piece of file work and every answer of an engine. A piece that has
+//! begun is done to its end: what a death inside one leaves is not seen here.
 
 use std::future::poll_fn;
 use std::pin::pin;
