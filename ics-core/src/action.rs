@@ -13,7 +13,7 @@ use crate::deploy::NodeStatus;
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::genesis::{Expectation, OurKeys, Standing, Trust};
-use crate::id::ConsumerId;
+use crate::id::{ChainId, ConsumerId};
 use crate::key::PublicKey;
 use crate::keystore::{KeyOrigin, KeyRef};
 use crate::node::NodeSpec;
@@ -254,8 +254,9 @@ pub enum Query {
         /// The RPC port of our node.
         rpc_port: u16,
     },
-    /// Whether we hold this key and it may sign: [`crate::keystore::KeyStanding::may_sign`].
-    HoldsKey(KeyRef),
+    /// Whether we hold this key and it may sign under this chain id: by its
+    /// [`crate::keystore::KeyStanding`], and without a [`crate::keystore::KeyStore::refusal`].
+    HoldsKey(KeyRef, ChainId),
     /// The phases of all consumers: hints, of no certain height.
     Phases,
 }
@@ -271,7 +272,9 @@ pub struct Check {
     pub expect: Expectation,
     /// The ports it would have.
     pub ports: Ports,
-    /// The key that is assigned already and must be in the store.
+    /// The chain id that it would sign under.
+    pub chain_id: ChainId,
+    /// The key that counts already: it must be in the store and may sign under this chain id.
     pub key: Option<KeyRef>,
 }
 

@@ -8,7 +8,7 @@ use crate::artifact::ArtifactRef;
 use crate::deploy::NodeStatus;
 use crate::failure::{Failure, FailureKind};
 use crate::genesis::{Expectation, OurKeys, Trust};
-use crate::id::ConsumerId;
+use crate::id::{ChainId, ConsumerId};
 use crate::index::Entry;
 use crate::key::PublicKey;
 use crate::keystore::{KeyOrigin, KeyRef};
@@ -162,7 +162,7 @@ pub(crate) enum Want {
         rpc_port: u16,
     },
     Delete,
-    HoldsKey(KeyRef),
+    HoldsKey(KeyRef, ChainId),
     Look(Option<Height>),
     PrepareKey(KeyOrigin),
     Stop,
@@ -198,7 +198,7 @@ impl Want {
             Self::Check(_) => Kind::Check,
             Self::Delete => Kind::Delete,
             Self::Look(_) => Kind::Look,
-            Self::HoldsKey(_) | Self::PrepareKey(_) => Kind::Key,
+            Self::HoldsKey(..) | Self::PrepareKey(_) => Kind::Key,
         }
     }
 }

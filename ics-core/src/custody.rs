@@ -2,7 +2,8 @@
 //! which order it gets there, and what becomes of it when it leaves.
 //!
 //! The order is: the state to go on from, read back; the binding; the key; then the node is started.
-//! Not bound means that nothing has ever been started with the key, so all of it is done again.
+//! Bound or to be bound, it signs only under a chain id that the store does not know it to have signed
+//! under for another consumer. Not bound means that nothing has ever been started with the key, so all of it is done again.
 //! Bound means: only on that storage, and only if the state is there.
 
 use std::collections::BTreeMap;
@@ -12,10 +13,10 @@ use async_trait::async_trait;
 use crate::deploy::NodeSigner;
 use crate::failure::Failure;
 use crate::home::{self, Entry, Role, SignerFile};
-use crate::id::ConsumerId;
+use crate::id::{ChainId, ConsumerId};
 use crate::key::{PublicKey, SecretKey};
 use crate::keystore::{KeyRef, KeyStanding, KeyStore, StorageId, StoredKey};
-use crate::node::Signer;
+use crate::node::{NodeSpec, Signer};
 use crate::signer::SignerState;
 
 /// The home of one node on its storage, while the node does not run.
@@ -59,36 +60,58 @@ pub enum Decision {
     /// A remote signer holds the key: nothing of it is put here.
     Remote(PublicKey),
     /// The key is bound to this storage and its state is there.
-    SignAgain(SecretKey),
+    SignAgain(Bearer),
     /// The key signs nowhere yet: bind it to this storage first, with this state in it unless a
     /// later one is there.
-    SignFirst(KeyRef, SecretKey, Option<SignerState>),
+    SignFirst(Bearer, Option<SignerState>),
     /// The key must not sign here; the text says why and what to do.
     Withheld(KeyRef, String),
 }
 
+/// A key that is to sign. Holds secrets: has no `Debug`.
+pub struct Bearer {
+    name: KeyRef,
+    key: SecretKey,
+    /// The chain id that it signs under.
+    chain_id: ChainId,
+}
+
 impl Decision {
-    /// Looks at the key's binding and at the state in the storage. Changes nothing.
+    /// Looks at the key that this node is to sign with, at its binding and at the state in the storage.
+    /// Changes nothing.
     ///
     /// # Errors
     /// If the store or the storage cannot be read.
     pub async fn make(
         keys: &dyn KeyStore,
         storage: &dyn Storage,
-        signer: &Signer,
+        spec: &NodeSpec,
     ) -> Result<Self, Failure> {
-        let key = match signer {
+        let key = match &spec.signer {
             Signer::Key(key) => *key,
             Signer::None => return Ok(Self::FullNode),
             Signer::Remote { public_key, .. } => return Ok(Self::Remote(*public_key)),
         };
         let stored = keys.load(&key).await?;
+        if stored.is_some()
+            && let Some(why) = keys.refusal(&key, &spec.chain_id).await?
+        {
+            let text = format!("consensus key {} {why}", key.public_key);
+            return Ok(Self::Withheld(key, text));
+        }
         let found = state_in(storage, key.public_key).await?;
-        Ok(Self::of(key, stored, found, storage.place()))
+        Ok(Self::of(
+            key,
+            &spec.chain_id,
+            stored,
+            found,
+            storage.place(),
+        ))
     }
 
     fn of(
         key: KeyRef,
+        chain_id: &ChainId,
         stored: Option<StoredKey>,
         found: Option<SignerState>,
         place: Place<'_>,
@@ -112,9 +135,14 @@ impl Decision {
                 key.consumer_id
             ));
         };
-        let first = |secret, from: SignerState| {
+        let bearer = Bearer {
+            name: key,
+            key: secret,
+            chain_id: chain_id.clone(),
+        };
+        let first = |bearer, from: SignerState| {
             let there = found.as_ref().is_some_and(|found| found.covers(&from));
-            Self::SignFirst(key, secret, (!there).then_some(from))
+            Self::SignFirst(bearer, (!there).then_some(from))
         };
         match standing {
             KeyStanding::Bound(other) if other != *id => withheld(format!(
@@ -122,7 +150,7 @@ impl Decision {
                  {kind} labelled {label}={other}, for only its signer state says what the key has \
                  signed"
             )),
-            KeyStanding::Bound(_) if found.is_some() => Self::SignAgain(secret),
+            KeyStanding::Bound(_) if found.is_some() => Self::SignAgain(bearer),
             KeyStanding::Bound(_) => withheld(format!(
                 "has no signer state, or an empty one, in {kind} {name}, so what it has signed is \
                  unknown: restore the newest priv_validator_state.json there"
@@ -132,8 +160,8 @@ impl Decision {
                  assign another key on the provider"
                     .into(),
             ),
-            KeyStanding::Resumes(state) => first(secret, state),
-            KeyStanding::Unbound => first(secret, SignerState::zero()),
+            KeyStanding::Resumes(state) => first(bearer, state),
+            KeyStanding::Unbound => first(bearer, SignerState::zero()),
         }
     }
 
@@ -143,8 +171,7 @@ impl Decision {
         match self {
             Self::FullNode => NodeSigner::None,
             Self::Remote(key) => NodeSigner::Remote(*key),
-            Self::SignAgain(key) => NodeSigner::Key(key.public()),
-            Self::SignFirst(key, ..) => NodeSigner::Key(key.public_key),
+            Self::SignAgain(it) | Self::SignFirst(it, _) => NodeSigner::Key(it.name.public_key),
             Self::Withheld(_, reason) => NodeSigner::Withheld(reason.clone()),
         }
     }
@@ -183,18 +210,24 @@ impl Decision {
         keys: &dyn KeyStore,
         storage: &dyn Storage,
     ) -> Result<(), Failure> {
-        let key = match self {
+        let bearer = match self {
             Self::FullNode | Self::Remote(_) => return Ok(()),
             Self::Withheld(key, _) => return refuse_stray_key(storage, key.public_key).await,
-            Self::SignAgain(key) => key,
-            Self::SignFirst(name, key, state) => {
+            Self::SignAgain(bearer) => bearer,
+            Self::SignFirst(bearer, state) => {
                 if let Some(state) = state {
-                    put_state(storage, name.public_key, &state).await?;
+                    put_state(storage, bearer.name.public_key, &state).await?;
                 }
-                keys.bind(&name, storage.place().id).await?;
-                key
+                bearer
             }
         };
+        // Also one that is bound already: what signs is recorded, with its chain id.
+        let Bearer {
+            name,
+            key,
+            chain_id,
+        } = bearer;
+        keys.bind(&name, storage.place().id, &chain_id).await?;
         storage.put(vec![home::signer_key(&key)]).await
     }
 }
@@ -386,7 +419,8 @@ mod tests {
             label: "storage",
             id: &here(),
         };
-        Decision::of(key(), stored, found, place)
+        let chain_id = ChainId::new("x-1").expect("a chain id");
+        Decision::of(key(), &chain_id, stored, found, place)
     }
 
     fn here() -> StorageId {
@@ -434,7 +468,7 @@ mod tests {
             ),
             (KeyStanding::Resumes(state(5)), Some(state(6)), None),
         ] {
-            let Decision::SignFirst(_, _, state) = decide(standing, found) else {
+            let Decision::SignFirst(_, state) = decide(standing, found) else {
                 panic!("it may sign");
             };
             assert_eq!(state, put);

@@ -320,6 +320,7 @@ impl Case<'_> {
             run: run.clone(),
             expect: Expectation::of(self.snapshot),
             ports: self.ports(),
+            chain_id: self.snapshot.chain_id.clone(),
             key: key.filter(|key| !remote(key)).map(|key| self.key_ref(key)),
         }
     }

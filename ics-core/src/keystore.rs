@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::id::ConsumerId;
+use crate::id::{ChainId, ConsumerId};
 use crate::key::{PublicKey, SecretKey};
 use crate::signer::SignerState;
 
@@ -62,6 +62,16 @@ pub enum KeyStanding {
     Unbound,
 }
 
+/// The phrase of [`KeyStore::refusal`] for a key that was bound under this chain id for another consumer.
+#[must_use]
+pub fn signed_for(other: impl fmt::Display, chain_id: &ChainId) -> String {
+    format!(
+        "must not sign here: it was bound for consumer {other} under the same chain id, {chain_id}, and \
+         a vote names nothing else, so that it would sign twice: assign another key on the provider, or \
+         set run.key to fresh where none is assigned yet"
+    )
+}
+
 impl KeyStanding {
     /// Whether there is a storage on which the key may sign, now or once it is bound to it.
     #[must_use]
@@ -104,14 +114,32 @@ pub trait KeyStore: Send + Sync {
     /// If the store cannot be read.
     async fn load(&self, key: &KeyRef) -> Result<Option<StoredKey>, Failure>;
 
-    /// Binds a key to the storage that holds its signer state, until the key is archived.
+    /// Why this key must not sign for its consumer under this chain id, as a phrase that follows the
+    /// key and says what to do; `None` if nothing is known against it.
+    ///
+    /// A vote names the chain id and nothing else of its chain. So a key that was ever bound under a
+    /// chain id for one consumer signs under it for no other, whatever became of the first; one that
+    /// was bound without a record of the chain id may have signed under any.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    async fn refusal(&self, key: &KeyRef, chain_id: &ChainId) -> Result<Option<String>, Failure>;
+
+    /// Binds a key to the storage that holds its signer state, until the key is archived, and records
+    /// for good that it signs for its consumer under this chain id.
     ///
     /// Binding again to the same storage succeeds. An archived key is taken back into use: its last
     /// signer state must be on that storage before.
     ///
     /// # Errors
-    /// A permanent failure if the key is bound to another storage, lost or unknown.
-    async fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure>;
+    /// A permanent failure if the key is bound to another storage, lost or unknown, or there is a
+    /// [`KeyStore::refusal`].
+    async fn bind(
+        &self,
+        key: &KeyRef,
+        storage: &StorageId,
+        chain_id: &ChainId,
+    ) -> Result<(), Failure>;
 
     /// Takes a key out of use and keeps it together with its last signer state (`None`, or what is
     /// no such state: what it has signed is unknown).

@@ -123,7 +123,7 @@ impl DockerDeployer {
             return Ok(Settled::No);
         }
         let site = self.site(&container.id, home, volume);
-        let decision = Decision::make(self.keys.as_ref(), &site, &spec.signer).await?;
+        let decision = Decision::make(self.keys.as_ref(), &site, spec).await?;
         if !decision.is_in_place(&container.signer()) {
             return Ok(Settled::No);
         }
@@ -152,7 +152,7 @@ impl DockerDeployer {
         let volume = volume.ok_or_else(|| Failure::transient("the new volume vanished"))?;
         volume.check_genesis(spec)?;
         let keys = self.keys.as_ref();
-        let decision = Decision::make(keys, &self.site(&id, home, &volume), &spec.signer).await?;
+        let decision = Decision::make(keys, &self.site(&id, home, &volume), spec).await?;
         if decision.signer() != hoped {
             // Labels cannot be changed, and the state could not be read without a container.
             self.engine.remove(&id).await?;

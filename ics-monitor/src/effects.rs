@@ -12,6 +12,7 @@ use ics_core::failure::Failure;
 use ics_core::genesis::{
     self, CcvConsumer, CcvError, Expectation, GenesisError, LaunchError, OurKeys,
 };
+use ics_core::id::ChainId;
 use ics_core::key::Form;
 use ics_core::keystore::{KeyRef, KeyStore};
 use ics_core::policy::{GenesisSource, KeySource};
@@ -173,7 +174,10 @@ impl Effects {
                     .collect();
                 Ok(Outcome::ConsumerSet(keys))
             }
-            Query::HoldsKey(key) => self.holds(&key).await.map(Outcome::HoldsKey),
+            Query::HoldsKey(key, chain_id) => {
+                let withheld = self.withheld(&key, &chain_id).await?;
+                Ok(Outcome::HoldsKey(withheld.is_none()))
+            }
             Query::Phases => {
                 let (height, _) = provider.latest().await?;
                 let (phases, blocks_per_epoch) =
@@ -186,10 +190,26 @@ impl Effects {
         }
     }
 
-    /// Whether the store holds a key that may sign.
-    async fn holds(&self, key: &KeyRef) -> Result<bool, Failure> {
+    /// Why a key cannot sign under this chain id; `None` if it can.
+    async fn withheld(&self, key: &KeyRef, chain_id: &ChainId) -> Result<Option<String>, Failure> {
+        let (id, public_key) = (key.consumer_id, key.public_key);
         let stored = self.backends.keys.load(key).await?;
-        Ok(stored.is_some_and(|stored| stored.standing.may_sign()))
+        if stored.is_some_and(|stored| stored.standing.may_sign()) {
+            let refusal = self.backends.keys.refusal(key, chain_id).await?;
+            return Ok(refusal.map(|why| format!("key {public_key} {why}")));
+        }
+        Ok(Some(if public_key == self.local.provider_key {
+            format!(
+                "our provider key is to sign, but this instance holds no copy of it for consumer \
+                 {id} that may: stop ics-monitor, run ics-monitor keys import {id} FILE \
+                 --provider-key, with --state FILE or --never-signed, start it again"
+            )
+        } else {
+            format!(
+                "key {public_key} is assigned, but this instance does not hold it: assign another \
+                 on the provider, or run the instance that holds it"
+            )
+        }))
     }
 
     async fn broadcast(&self, tx: Tx) -> Result<Outcome, Failure> {
@@ -245,22 +265,8 @@ impl Effects {
         );
         let key = async {
             let Some(key) = &check.key else { return Ok(()) };
-            match self.holds(key).await? {
-                true => Ok(()),
-                false if key.public_key == self.local.provider_key => {
-                    let id = key.consumer_id;
-                    Err(Failure::permanent(format!(
-                        "our provider key is to sign, but this instance holds no copy of it for \
-                         consumer {id}: stop ics-monitor, run ics-monitor keys import {id} FILE \
-                         --provider-key, start it again"
-                    )))
-                }
-                false => Err(Failure::permanent(format!(
-                    "key {} is assigned, but this instance does not hold it: assign another on the \
-                     provider, or run the instance that holds it",
-                    key.public_key
-                ))),
-            }
+            let withheld = self.withheld(key, &check.chain_id).await?;
+            withheld.map_or(Ok(()), |why| Err(Failure::permanent(why)))
         };
         let file = check_file(check.run.genesis.clone(), check.expect.clone());
         let pay = self.backends.sender.can_pay(OPT_IN_GAS);

@@ -5,6 +5,7 @@
 //! <folder>/node_key.json
 //! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/priv_validator_key.json
 //! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/bound_to
+//! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/chain_ids      that it was bound under
 //! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/imported       of a key that was not made here
 //! <folder>/consumers/<consumer id>/<number>-<ADDRESS>/provider_key   of a copy of the provider key
 //! <folder>/archive/<consumer id>/<number>-<ADDRESS>/...       the same, moved as a whole,
@@ -16,6 +17,7 @@
 //! rename: there is no moment at which half a key or two copies of it exist. A state says what its key
 //! has signed only in the archive; beside a key in use it is what a crash has left.
 
+mod chains;
 mod import;
 
 use std::fs::{self, File, TryLockError};
@@ -25,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use ics_core::failure::Failure;
-use ics_core::id::ConsumerId;
+use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::{PublicKey, SecretKey};
 use ics_core::keystore::{KeyOrigin, KeyRef, KeyStanding, KeyStore, StorageId, StoredKey};
 use ics_core::signer::SignerState;
@@ -34,7 +36,7 @@ use zeroize::Zeroizing;
 use crate::durable::{self, Creation};
 use crate::keyfile;
 
-pub use self::import::Past;
+pub use self::import::{Import, Past};
 
 /// The file of a consensus key, named as CometBFT names it.
 const KEY_FILE: &str = "priv_validator_key.json";
@@ -79,6 +81,13 @@ impl FileKeyStore {
         Ok(Self {
             store: Arc::new(Mutex::new(store)),
         })
+    }
+
+    /// Says which key is the validator's on the provider: what was imported as a copy of it and is
+    /// another key does not sign from now on.
+    pub fn know_provider_key(&self, key: PublicKey) {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.provider_key = Some(key);
     }
 
     /// The public half of the node key in this folder, if it was made; also while another monitor
@@ -126,9 +135,20 @@ impl KeyStore for FileKeyStore {
         self.run(move |store| store.load(&key)).await
     }
 
-    async fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure> {
-        let (key, storage) = (*key, storage.clone());
-        self.run(move |store| store.bind(&key, &storage)).await
+    async fn refusal(&self, key: &KeyRef, chain_id: &ChainId) -> Result<Option<String>, Failure> {
+        let (key, chain_id) = (*key, chain_id.clone());
+        self.run(move |store| store.refusal(&key, &chain_id)).await
+    }
+
+    async fn bind(
+        &self,
+        key: &KeyRef,
+        storage: &StorageId,
+        chain_id: &ChainId,
+    ) -> Result<(), Failure> {
+        let (key, storage, chain_id) = (*key, storage.clone(), chain_id.clone());
+        self.run(move |store| store.bind(&key, &storage, &chain_id))
+            .await
     }
 
     async fn archive(&self, key: &KeyRef, signer_state: Option<&[u8]>) -> Result<(), Failure> {
@@ -158,6 +178,8 @@ struct Entry {
 
 struct Store {
     folder: PathBuf,
+    /// The validator's key on the provider, once it is known: the one key that has copies.
+    provider_key: Option<PublicKey>,
     _lock: File,
 }
 
@@ -168,6 +190,7 @@ impl Store {
         let lock = lock(&folder)?;
         let store = Self {
             folder,
+            provider_key: None,
             _lock: lock,
         };
         durable::remove_drafts(&store.folder)?;
@@ -229,13 +252,20 @@ impl Store {
         }))
     }
 
-    fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure> {
+    fn bind(&self, key: &KeyRef, storage: &StorageId, chain_id: &ChainId) -> Result<(), Failure> {
         let text = format!("{storage}\n");
-        let entry = match self.find(key)? {
-            None => return Err(self.unknown(key, "it cannot be bound")),
-            Some((Place::Active, entry)) => entry,
-            Some((Place::Archived, entry)) => return self.resume(key, &entry, &text),
+        let Some((place, entry)) = self.find(key)? else {
+            return Err(self.unknown(key, "it cannot be bound"));
         };
+        if let Some(why) = self.refusal(key, chain_id)? {
+            let text = format!("{}: the key {why}", entry.path.display());
+            return Err(Failure::permanent(text));
+        }
+        // Before the binding, so that no crash leaves a key that may sign without its record.
+        Self::record(&entry, chain_id)?;
+        if place == Place::Archived {
+            return self.resume(key, &entry, &text);
+        }
         if durable::create(&entry.path, BINDING_FILE, text.as_bytes())? == Creation::Done {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use ics_core::deploy::{Deployer, NodeStatus};
 use ics_core::failure::Failure;
-use ics_core::id::ConsumerId;
+use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::SecretKey;
 use ics_core::keystore::{KeyOrigin, KeyRef, KeyStore, StorageId, StoredKey};
 use ics_core::node::{NodeSpec, Program};
@@ -161,8 +161,18 @@ impl<K: KeyStore> KeyStore for Stores<K> {
         self.trouble.around(self.inner.load(key)).await
     }
 
-    async fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure> {
-        self.trouble.written(self.inner.bind(key, storage)).await
+    async fn refusal(&self, key: &KeyRef, chain_id: &ChainId) -> Result<Option<String>, Failure> {
+        self.trouble.around(self.inner.refusal(key, chain_id)).await
+    }
+
+    async fn bind(
+        &self,
+        key: &KeyRef,
+        storage: &StorageId,
+        chain_id: &ChainId,
+    ) -> Result<(), Failure> {
+        let bound = self.inner.bind(key, storage, chain_id);
+        self.trouble.written(bound).await
     }
 
     async fn archive(&self, key: &KeyRef, signer_state: Option<&[u8]>) -> Result<(), Failure> {

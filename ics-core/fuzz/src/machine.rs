@@ -200,7 +200,7 @@ impl Trial {
                     Outcome::Consumer(Some(source.snapshot(*consumer_id, height).into()))
                 }
                 Query::ConsumerSet { .. } => Outcome::ConsumerSet(vec![source.key()]),
-                Query::HoldsKey(_) => Outcome::HoldsKey(source.once_in(2)),
+                Query::HoldsKey(..) => Outcome::HoldsKey(source.once_in(2)),
                 Query::Phases => phases(source),
             },
         }

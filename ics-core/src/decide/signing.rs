@@ -141,8 +141,8 @@ impl Case<'_> {
             Some((_, true, _)) => {}
             Some((_, false, at)) => {
                 let text = format!(
-                    "key {new} is assigned, but this instance does not hold it: the node keeps \
-                     {old}, which counts no longer once the consumer's set has changed; assign \
+                    "key {new} is assigned, but this instance does not hold it, or it must not sign here: the node \
+                     keeps {old}, which counts no longer once the consumer's set has changed; assign \
                      another on the provider, or put that key into this instance's store"
                 );
                 let keep = keep.alarm(Alarm::critical(text));
@@ -176,6 +176,6 @@ impl Case<'_> {
     }
 
     fn ask_for(&self, public_key: PublicKey) -> Want {
-        Want::HoldsKey(self.key_ref(public_key))
+        Want::HoldsKey(self.key_ref(public_key), self.snapshot.chain_id.clone())
     }
 }

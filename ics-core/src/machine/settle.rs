@@ -193,7 +193,7 @@ impl Machine {
             (Want::PrepareKey(_), Outcome::Key(key)) if key.consumer_id == id => {
                 self.consumer(id).key = Some(key);
             }
-            (Want::HoldsKey(key), Outcome::HoldsKey(held)) => {
+            (Want::HoldsKey(key, _), Outcome::HoldsKey(held)) => {
                 self.consumer(id).holds_key = Some((key.public_key, held, now));
             }
             (Want::Broadcast(tx), Outcome::Included(height)) => {

@@ -211,9 +211,9 @@ fn action(op: OpId, consumer_id: ConsumerId, created: Option<Height>, want: Want
             },
         },
         Want::Delete => Action::Delete { op, consumer_id },
-        Want::HoldsKey(key) => Action::Query {
+        Want::HoldsKey(key, chain_id) => Action::Query {
             op,
-            query: Query::HoldsKey(key),
+            query: Query::HoldsKey(key, chain_id),
         },
         Want::Look(height) => Action::Query {
             op,

@@ -267,3 +267,73 @@ fn an_order_does_not_stand_above_it() {
     assert_eq!(opted_in.iter().filter(|it| **it).count(), 1, "{opted_in:?}");
     assert_eq!(world.wrong(), Vec::<String>::new());
 }
+
+/// Two consumers of one chain id: our provider key signs for the first, and the rule asks for it on the
+/// second too, which launches later.
+fn one_signs() -> World {
+    let both = vec![consumer("alice-1", 200), consumer("alice-1", 900)];
+    let mut world = world(asking(), both);
+    world.run_to(260);
+    assert_eq!(signer(&world, 0), &OURS);
+    world
+}
+
+/// The first is out of the way. The second is not opted in to; where we must validate it all the same,
+/// it runs without our key.
+#[track_caller]
+fn it_never_signs_for_the_second(mut world: World, must: bool) {
+    let status = world.status(1);
+    assert!(
+        !status.opted_in && status.why.contains("not ready"),
+        "{}",
+        status.why
+    );
+    if must {
+        world.ask(Ask::OptIn(id(1), 0));
+    }
+    for second in [1200, 1400] {
+        world.run_to(second);
+        let node = world.nodes.all.get(&id(1));
+        assert_eq!(node.is_some(), must);
+        assert!(node.is_none_or(|node| matches!(node.signer, NodeSigner::Withheld(_))));
+        assert_eq!(world.wrong(), Vec::<String>::new());
+        world.crash();
+    }
+}
+
+#[test]
+fn it_signs_for_no_second_consumer_once_another_key_took_its_place_on_the_first() {
+    for must in [false, true] {
+        let mut world = one_signs();
+        let own = world.keys.import(id(0));
+        world.ask(Ask::Assign(id(0), own));
+        world.run_to(700);
+        assert_eq!(signer(&world, 0), &NodeSigner::Key(own));
+        it_never_signs_for_the_second(world, must);
+    }
+}
+
+#[test]
+fn it_signs_for_no_second_consumer_once_the_first_is_deleted() {
+    for must in [false, true] {
+        let mut world = one_signs();
+        world.ask(Ask::Remove(id(0)));
+        world.run_to(800);
+        assert!(!world.nodes.all.contains_key(&id(0)));
+        it_never_signs_for_the_second(world, must);
+    }
+}
+
+#[test]
+fn it_signs_for_no_second_consumer_once_only_the_data_of_the_first_are_left() {
+    for must in [false, true] {
+        let mut world = one_signs();
+        world.ask(Ask::OptOut(id(0), 0));
+        world.run_to(600);
+        let node = world.nodes.all.get_mut(&id(0)).expect("its data");
+        (node.signer, node.spec) = (NodeSigner::None, None);
+        world.crash();
+        world.run_to(800);
+        it_never_signs_for_the_second(world, must);
+    }
+}

@@ -88,7 +88,7 @@ fn answer(action: &Action, snapshot: &Snapshot, block: Height) -> Option<Input> 
                 height: block,
                 exact: true,
             },
-            Query::ConsumerSet { .. } | Query::HoldsKey(_) => panic!("nothing is left"),
+            Query::ConsumerSet { .. } | Query::HoldsKey(..) => panic!("nothing is left"),
         },
         Action::Notify(_) => return None,
         other => panic!("we take no part: {other:?}"),

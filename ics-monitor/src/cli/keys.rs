@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Subcommand};
-use ics_core::id::ConsumerId;
+use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::SecretKey;
 use ics_core::signer::SignerState;
 use ics_monitor::config::File;
-use ics_monitor::keystore::{FileKeyStore, Past};
+use ics_monitor::keystore::{FileKeyStore, Import, Past};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -26,16 +26,21 @@ pub(super) enum Command {
         id: ConsumerId,
         /// The priv_validator_key.json of the key.
         file: PathBuf,
-        /// The priv_validator_state.json that its last signer has left.
+        /// The priv_validator_state.json that its last signer has left; of the provider key, its signer
+        /// on this consumer.
         #[arg(long, value_name = "FILE", group = "past")]
         state: Option<PathBuf>,
-        /// The key has never signed anything, anywhere.
+        /// The key has never signed anything, anywhere; the provider key: nothing under this consumer's
+        /// chain id.
         #[arg(long, group = "past")]
         never_signed: bool,
         /// The key is the validator's on the provider, where it goes on signing: for rules with
-        /// key = "provider". It must never have signed under this consumer's chain id.
-        #[arg(long, group = "past")]
+        /// key = "provider".
+        #[arg(long)]
         provider_key: bool,
+        /// The consumer's chain id, under which the provider key has signed.
+        #[arg(long, requires = "state")]
+        chain_id: Option<String>,
     },
 }
 
@@ -45,6 +50,7 @@ pub(super) async fn execute(command: Command, file: &File, output: Output) -> Re
         file: path,
         state,
         provider_key,
+        chain_id,
         ..
     } = command;
     let key = SecretKey::from_priv_validator_key_json(&read(&path)?);
@@ -54,15 +60,23 @@ pub(super) async fn execute(command: Command, file: &File, output: Output) -> Re
             SignerState::read(&read(&path)?)
                 .ok_or_else(|| refuse(&path, "it is not a priv_validator_state.json"))?,
         ),
-        None if provider_key => Past::ProviderKey,
         None => Past::NeverSigned,
     };
-    let advice = match past {
-        Past::ProviderKey => "it signs there by rules with key = \"provider\"",
-        Past::NeverSigned | Past::Signed(_) => "remove all other copies of it",
+    let advice = match provider_key {
+        true => {
+            "by rules with key = \"provider\" it signs there, if it is the validator's on the provider"
+        }
+        false => "remove all other copies of it",
+    };
+    let chain_id = chain_id.map(ChainId::new).transpose();
+    let import = Import {
+        key,
+        past,
+        chain_id: chain_id.map_err(|e| Error::Usage(format!("--chain-id: {e}")))?,
+        is_provider_key: provider_key,
     };
     let store = FileKeyStore::open(file.data_dir()?.join("keys"))?;
-    let key = store.import(id, key, past).await?.public_key;
+    let key = store.import(id, import).await?.public_key;
     print(
         output,
         &json!({ "consumer_id": id, "public_key": key.to_base64() }),

@@ -48,6 +48,7 @@ pub(super) async fn run(file: File) -> Result<(), Error> {
     let folder = &config.data_dir;
     private_folder(folder)?;
     let keys = Arc::new(FileKeyStore::open(folder.join("keys"))?);
+    keys.know_provider_key(provider_key);
     let artifacts = Arc::new(FileArtifacts::open(folder.join("artifacts"))?);
     let mut docker = DockerSettings::new(instance, config.docker.publish_address);
     docker.socket.clone_from(socket);

@@ -13,6 +13,10 @@ fn storage(name: &str) -> StorageId {
     StorageId::new(name).expect("a name")
 }
 
+fn chain(text: &str) -> ChainId {
+    ChainId::new(text).expect("a chain id")
+}
+
 fn files(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for path in list(folder).expect("folder") {
@@ -51,7 +55,10 @@ async fn a_prepared_key_stays_the_one_to_assign_until_it_is_bound_or_archived() 
         .expect("made");
     assert_ne!(first, second);
     assert_eq!(store.prepare(CONSUMER, KeyOrigin::Fresh).await, Ok(second));
-    store.bind(&second, &storage("v")).await.expect("bound");
+    store
+        .bind(&second, &storage("v"), &chain("x-1"))
+        .await
+        .expect("bound");
     let third = store
         .prepare(CONSUMER, KeyOrigin::Fresh)
         .await
@@ -62,7 +69,7 @@ async fn a_prepared_key_stays_the_one_to_assign_until_it_is_bound_or_archived() 
         .iter()
         .filter_map(|path| Some(path.split_once("/7/")?.1.split_once('-')?.0.to_owned()))
         .collect();
-    assert_eq!(names, ["000001", "000002", "000002", "000003"]);
+    assert_eq!(names, ["000001", "000002", "000002", "000002", "000003"]);
 }
 
 #[tokio::test]
@@ -113,13 +120,16 @@ async fn a_key_is_bound_to_one_storage() {
         .await
         .expect("made");
     assert_eq!(standing(&store, &key).await, KeyStanding::Unbound);
-    store.bind(&key, &storage("volume-1")).await.expect("bound");
     store
-        .bind(&key, &storage("volume-1"))
+        .bind(&key, &storage("volume-1"), &chain("x-1"))
+        .await
+        .expect("bound");
+    store
+        .bind(&key, &storage("volume-1"), &chain("x-1"))
         .await
         .expect("bound again");
     let failure = store
-        .bind(&key, &storage("volume-2"))
+        .bind(&key, &storage("volume-2"), &chain("x-1"))
         .await
         .expect_err("bound");
     assert_eq!(failure.kind, FailureKind::Permanent);
@@ -130,7 +140,12 @@ async fn a_key_is_bound_to_one_storage() {
         public_key: PublicKey::new([1; 32]),
         ..key
     };
-    assert!(store.bind(&unknown, &storage("volume-1")).await.is_err());
+    assert!(
+        store
+            .bind(&unknown, &storage("volume-1"), &chain("x-1"))
+            .await
+            .is_err()
+    );
     assert!(store.archive(&unknown, None).await.is_err());
     assert!(store.load(&unknown).await.expect("read").is_none());
 }
@@ -143,7 +158,10 @@ async fn the_archive_keeps_key_state_and_binding_as_first_archived() {
         .prepare(CONSUMER, KeyOrigin::Fresh)
         .await
         .expect("made");
-    store.bind(&key, &storage("volume-1")).await.expect("bound");
+    store
+        .bind(&key, &storage("volume-1"), &chain("x-1"))
+        .await
+        .expect("bound");
     for written in [Some(state(5)), Some(state(4)), Some(state(6)), None] {
         let written = written.as_ref().map(|it| it.text().as_bytes());
         store.archive(&key, written).await.expect("archived");
@@ -170,15 +188,26 @@ async fn an_archived_key_goes_on_on_another_storage_from_its_last_state() {
         .prepare(CONSUMER, KeyOrigin::Fresh)
         .await
         .expect("made");
-    store.bind(&key, &storage("volume-1")).await.expect("bound");
+    store
+        .bind(&key, &storage("volume-1"), &chain("x-1"))
+        .await
+        .expect("bound");
     for (height, volume) in [(5, "volume-2"), (9, "volume-1")] {
         let text = state(height).text().to_owned();
         let archived = store.archive(&key, Some(text.as_bytes())).await;
         archived.expect("archived");
-        store.bind(&key, &storage(volume)).await.expect("bound");
+        store
+            .bind(&key, &storage(volume), &chain("x-1"))
+            .await
+            .expect("bound");
         let bound = KeyStanding::Bound(storage(volume));
         assert_eq!(standing(&store, &key).await, bound);
-        assert!(store.bind(&key, &storage("other")).await.is_err());
+        assert!(
+            store
+                .bind(&key, &storage("other"), &chain("x-1"))
+                .await
+                .is_err()
+        );
     }
     // The state from which it went on is not its last one.
     store.archive(&key, None).await.expect("archived");
@@ -194,11 +223,14 @@ async fn a_key_whose_last_state_is_unknown_is_never_bound_again() {
             .prepare(CONSUMER, KeyOrigin::Fresh)
             .await
             .expect("made");
-        store.bind(&key, &storage("volume-1")).await.expect("bound");
+        store
+            .bind(&key, &storage("volume-1"), &chain("x-1"))
+            .await
+            .expect("bound");
         let archived = store.archive(&key, lost.map(str::as_bytes)).await;
         archived.expect("archived");
         assert_eq!(standing(&store, &key).await, KeyStanding::Lost);
-        let failure = store.bind(&key, &storage("volume-1")).await;
+        let failure = store.bind(&key, &storage("volume-1"), &chain("x-1")).await;
         let failure = failure.expect_err("lost");
         assert_eq!(failure.kind, FailureKind::Permanent);
         assert!(failure.message.contains("assign another key"), "{failure}");
@@ -214,7 +246,10 @@ async fn taking_a_key_back_into_use_may_be_cut_off_anywhere() {
         .await
         .expect("made");
     let five = state(5).text().to_owned();
-    store.bind(&key, &storage("volume-1")).await.expect("bound");
+    store
+        .bind(&key, &storage("volume-1"), &chain("x-1"))
+        .await
+        .expect("bound");
     let archived = store.archive(&key, Some(five.as_bytes())).await;
     archived.expect("archived");
     let name = format!("7/000001-{}", key.public_key.address());
@@ -339,5 +374,76 @@ async fn one_folder_serves_one_monitor_and_its_owner_alone() {
         failure
             .message
             .ends_with(&format!("chmod 700 {}", folder.display()))
+    );
+}
+
+/// The same key in the folders of two consumers, brought there by hand.
+async fn two_copies(root: &Path) -> (FileKeyStore, [KeyRef; 2]) {
+    let store = open(root);
+    let first = store.prepare(CONSUMER, KeyOrigin::Fresh).await;
+    let first = first.expect("made");
+    let name = format!("000001-{}", first.public_key.address());
+    let folder = |id: &str| root.join("keys/consumers").join(id).join(&name);
+    fs::create_dir_all(folder("8")).expect("a folder");
+    fs::copy(folder("7").join(KEY_FILE), folder("8").join(KEY_FILE)).expect("copied");
+    let second = KeyRef {
+        consumer_id: ConsumerId::new(8),
+        ..first
+    };
+    (store, [first, second])
+}
+
+#[tokio::test]
+async fn under_one_chain_id_a_key_is_bound_for_one_consumer_for_good() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (store, [first, second]) = two_copies(root.path()).await;
+    let (x, y) = (chain("x-1"), chain("\"y\"\n-1"));
+    assert_eq!(store.refusal(&second, &x).await, Ok(None));
+    store.bind(&first, &storage("a"), &x).await.expect("bound");
+    for archived in [false, true] {
+        if archived {
+            let state = Some(&br#"{"height":"5","round":0,"step":3}"#[..]);
+            store.archive(&first, state).await.expect("archived");
+        }
+        let failure = store.bind(&second, &storage("b"), &x).await;
+        let failure = failure.expect_err("it has signed there");
+        assert_eq!(failure.kind, FailureKind::Permanent);
+        assert!(failure.message.contains("consumer 7"), "{failure}");
+        assert_eq!(standing(&store, &second).await, KeyStanding::Unbound);
+    }
+    drop(store);
+    let store = open(root.path());
+    let refusal = store.refusal(&second, &x).await.expect("read");
+    assert!(refusal.is_some_and(|why| why.contains("x-1")));
+    // Its own consumer goes on, and the other one under its own chain id.
+    store.bind(&first, &storage("a"), &x).await.expect("bound");
+    store.bind(&second, &storage("b"), &y).await.expect("bound");
+    assert!(store.refusal(&first, &y).await.expect("read").is_some());
+}
+
+#[tokio::test]
+async fn a_key_that_was_bound_without_a_record_may_have_signed_under_any_chain_id() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (store, [first, second]) = two_copies(root.path()).await;
+    let x = chain("x-1");
+    store.bind(&first, &storage("a"), &x).await.expect("bound");
+    let name = format!("000001-{}", first.public_key.address());
+    let record = root
+        .path()
+        .join("keys/consumers/7")
+        .join(name)
+        .join("chain_ids");
+    fs::remove_file(&record).expect("there");
+    let other = chain("other-1");
+    let refusal = store.refusal(&second, &other).await.expect("read");
+    let refusal = refusal.expect("it may have");
+    assert!(refusal.contains(&record.display().to_string()), "{refusal}");
+    // Bound again, or written by a person, it is known.
+    store.bind(&first, &storage("a"), &x).await.expect("bound");
+    assert_eq!(store.refusal(&second, &other).await, Ok(None));
+    fs::write(&record, "x-1").expect("written");
+    assert!(
+        store.refusal(&second, &other).await.is_err(),
+        "it cannot be read"
     );
 }

@@ -71,6 +71,7 @@ suite! {
     signer:
         a_full_node_has_no_signer_folder,
         a_key_bound_elsewhere_signs_once_it_is_bound_here,
+        a_key_signs_under_one_chain_id_for_one_consumer_also_once_that_is_deleted,
         a_lost_or_empty_signer_state_withholds_the_key,
         a_signer_state_that_is_there_is_never_overwritten,
         a_storage_made_anew_comes_back_without_the_key,

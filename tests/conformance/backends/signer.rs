@@ -3,14 +3,16 @@
 use ics_core::deploy::{NodeSigner, NodeState};
 use ics_core::failure::FailureKind;
 use ics_core::home::DEFAULT_KEY_FILE;
+use ics_core::id::{ChainId, ConsumerId};
 use ics_core::keystore::StorageId;
-use ics_core::node::Signer;
+use ics_core::node::{NodeSpec, Signer};
 use ics_core::signer::SignerState;
 
 use crate::backend::Backend;
 use crate::stores::Held;
 use crate::world::{
-    CONSUMER, World, assert_signs, key_of, key_path, moniker, signs, state_path, withheld,
+    CONSUMER, World, assert_signs, free_ports, key_of, key_path, moniker, signs, state_path,
+    withheld,
 };
 
 const SIGNED: &str = "{\"height\":\"41\",\"round\":0,\"step\":3}";
@@ -110,6 +112,42 @@ pub(crate) async fn a_key_bound_elsewhere_signs_once_it_is_bound_here<B: Backend
         withheld(&status).contains("restore the key store"),
         "{status:?}"
     );
+}
+
+pub(crate) async fn a_key_signs_under_one_chain_id_for_one_consumer_also_once_that_is_deleted<
+    B: Backend,
+>(
+    world: World<B>,
+) {
+    let first = world.spec();
+    let status = world.deployer.apply(&first).await.expect("applied");
+    assert_signs(&status, &first);
+    let second = NodeSpec {
+        consumer_id: ConsumerId::new(8),
+        signer: Signer::Key(world.keys.add(ConsumerId::new(8), 1)),
+        ports: free_ports(),
+        ..first.clone()
+    };
+    let status = world.deployer.apply(&second).await.expect("applied");
+    assert!(withheld(&status).contains("consumer 7"), "{status:?}");
+    world.deployer.delete(CONSUMER).await.expect("deleted");
+    let status = world.restarted().await.apply(&second).await;
+    let status = status.expect("applied");
+    assert!(withheld(&status).contains("consumer 7"), "{status:?}");
+    assert_eq!(world.keys.held(&key_of(&second)), Some(Held::Unbound));
+    // Under another chain id it may.
+    world
+        .deployer
+        .delete(second.consumer_id)
+        .await
+        .expect("deleted");
+    world.keys.set(&key_of(&second), Held::Unbound);
+    let renamed = NodeSpec {
+        chain_id: ChainId::new("other-1").expect("a chain id"),
+        ..second
+    };
+    let status = world.deployer.apply(&renamed).await.expect("applied");
+    assert_signs(&status, &renamed);
 }
 
 pub(crate) async fn a_withheld_key_that_a_person_put_at_the_default_path_is_refused<B: Backend>(

@@ -1,6 +1,6 @@
 //! Doubles of the two stores, in memory: one genesis, and keys whose standing a case may set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use ics_core::artifact::{ArtifactRef, Artifacts, Digest};
 use ics_core::failure::Failure;
-use ics_core::id::ConsumerId;
+use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::SecretKey;
-use ics_core::keystore::{KeyOrigin, KeyRef, KeyStanding, KeyStore, StorageId, StoredKey};
+use ics_core::keystore::{
+    KeyOrigin, KeyRef, KeyStanding, KeyStore, StorageId, StoredKey, signed_for,
+};
 use ics_core::signer::SignerState;
 use tokio::task::yield_now;
 use zeroize::Zeroizing;
@@ -51,6 +53,7 @@ fn secret(seed: u8) -> SecretKey {
 #[derive(Default)]
 pub(crate) struct Keys {
     held: Mutex<BTreeMap<KeyRef, Held>>,
+    bound: Mutex<BTreeSet<(KeyRef, ChainId)>>,
     broken: AtomicU32,
 }
 
@@ -82,6 +85,11 @@ impl Keys {
 
     pub(crate) fn break_writes(&self, count: u32) {
         self.broken.store(count, Ordering::Relaxed);
+    }
+
+    fn record(&self, key: &KeyRef, chain_id: &ChainId) {
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.insert((*key, chain_id.clone()));
     }
 
     fn write(&self) -> Result<(), Failure> {
@@ -118,9 +126,28 @@ impl KeyStore for Keys {
         Ok(found.map(|key| StoredKey { key, standing }))
     }
 
-    async fn bind(&self, key: &KeyRef, storage: &StorageId) -> Result<(), Failure> {
+    async fn refusal(&self, key: &KeyRef, chain_id: &ChainId) -> Result<Option<String>, Failure> {
+        let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = bound.iter().find(|(other, under)| {
+            other.public_key == key.public_key
+                && other.consumer_id != key.consumer_id
+                && under == chain_id
+        });
+        Ok(other.map(|(other, _)| signed_for(other.consumer_id, chain_id)))
+    }
+
+    async fn bind(
+        &self,
+        key: &KeyRef,
+        storage: &StorageId,
+        chain_id: &ChainId,
+    ) -> Result<(), Failure> {
         yield_now().await;
         self.write()?;
+        if let Some(why) = self.refusal(key, chain_id).await? {
+            return Err(Failure::permanent(why));
+        }
+        self.record(key, chain_id);
         match self.load(key).await?.map(|it| it.standing) {
             Some(KeyStanding::Bound(other)) if other != *storage => {
                 Err(Failure::permanent("bound elsewhere"))

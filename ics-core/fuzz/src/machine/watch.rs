@@ -225,7 +225,7 @@ fn about(action: &Action) -> Option<ConsumerId> {
             Query::Candidates { consumer_id, .. }
             | Query::Consumer { consumer_id, .. }
             | Query::ConsumerSet { consumer_id, .. } => Some(*consumer_id),
-            Query::HoldsKey(key) => Some(key.consumer_id),
+            Query::HoldsKey(key, _) => Some(key.consumer_id),
             Query::Phases => None,
         },
         Action::ListNodes { .. } | Action::Notify(_) => None,

@@ -364,7 +364,7 @@ impl Player {
                     };
                     Outcome::ConsumerSet(self.told(*consumer_id)?.own_set(with_us))
                 }
-                Query::Consumer { .. } | Query::HoldsKey(_) | Query::Phases => return Err(wrong()),
+                Query::Consumer { .. } | Query::HoldsKey(..) | Query::Phases => return Err(wrong()),
             },
             (Action::Stop { consumer_id, .. }, "done") => {
                 self.nodes.stop(*consumer_id);
@@ -446,7 +446,9 @@ impl Player {
             Action::ListNodes { .. } => Outcome::Nodes(self.nodes.list()),
             Action::CheckReady { .. } if by_player => Outcome::Ready,
             Action::Query { query, .. } => match query {
-                Query::HoldsKey(key) => Outcome::HoldsKey(self.keys.holds(key)),
+                Query::HoldsKey(key, chain_id) => {
+                    Outcome::HoldsKey(self.keys.may_sign(key, chain_id))
+                }
                 Query::Phases => Outcome::Phases {
                     phases: self
                         .consumers

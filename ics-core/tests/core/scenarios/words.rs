@@ -97,7 +97,7 @@ pub(super) fn name(action: &Action) -> String {
             Query::Candidates { consumer_id, .. } => format!("select {consumer_id}"),
             Query::Consumer { consumer_id, .. } => format!("read {consumer_id}"),
             Query::ConsumerSet { consumer_id, .. } => format!("read set of {consumer_id}"),
-            Query::HoldsKey(key) => format!("look for the key of {}", key.consumer_id),
+            Query::HoldsKey(key, _) => format!("look for the key of {}", key.consumer_id),
             Query::Phases => "scan phases".into(),
         },
         Action::Stop { consumer_id, .. } => format!("stop {consumer_id}"),
@@ -126,7 +126,7 @@ pub(super) fn told(action: &Action) -> String {
                 Some(height) => format!("{name} at {height}"),
                 None => format!("{name} at the newest block"),
             },
-            Query::ConsumerSet { .. } | Query::HoldsKey(_) | Query::Phases => name,
+            Query::ConsumerSet { .. } | Query::HoldsKey(..) | Query::Phases => name,
         },
         Action::CheckReady { .. }
         | Action::Delete { .. }

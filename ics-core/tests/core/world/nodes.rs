@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ics_core::deploy::{NodeSigner, NodeState, NodeStatus};
 use ics_core::failure::Failure;
-use ics_core::id::ConsumerId;
+use ics_core::id::{ChainId, ConsumerId};
 use ics_core::key::PublicKey;
-use ics_core::keystore::{KeyOrigin, KeyRef};
+use ics_core::keystore::{KeyOrigin, KeyRef, signed_for};
 use ics_core::node::{NodeSpec, Signer};
 use ics_core::ports::Ports;
 
@@ -20,6 +20,8 @@ pub(crate) struct Nodes {
     pub(crate) specs: BTreeMap<ConsumerId, NodeSpec>,
     pub(crate) deleted: BTreeSet<ConsumerId>,
     pub(crate) wrong: Vec<String>,
+    /// For whom each key has signed under each chain id.
+    signed: BTreeSet<(PublicKey, ChainId, ConsumerId)>,
 }
 
 /// Durable keys of each consumer, in the order of their making.
@@ -27,6 +29,8 @@ pub(crate) struct Nodes {
 pub(crate) struct Keys {
     all: BTreeMap<ConsumerId, Vec<(PublicKey, Standing)>>,
     imported: BTreeMap<ConsumerId, PublicKey>,
+    /// For whom each key was bound under each chain id.
+    bound: BTreeMap<(PublicKey, ChainId), ConsumerId>,
 }
 
 /// Where a key is in its life.
@@ -100,6 +104,16 @@ impl Keys {
         self.of(key.consumer_id).contains(&key.public_key)
     }
 
+    pub(crate) fn may_sign(&self, key: &KeyRef, chain_id: &ChainId) -> bool {
+        self.holds(key) && self.other(key, chain_id).is_none()
+    }
+
+    /// For whom else this key was bound under this chain id.
+    fn other(&self, key: &KeyRef, chain_id: &ChainId) -> Option<ConsumerId> {
+        let bound = self.bound.get(&(key.public_key, chain_id.clone())).copied();
+        bound.filter(|consumer_id| *consumer_id != key.consumer_id)
+    }
+
     /// The keys of a consumer, the oldest first.
     pub(crate) fn of(&self, consumer_id: ConsumerId) -> Vec<PublicKey> {
         let keys = self.all.get(&consumer_id).into_iter().flatten();
@@ -127,11 +141,20 @@ impl Nodes {
         own_set: &[PublicKey],
     ) -> NodeStatus {
         let id = spec.consumer_id;
-        keys.replace(id, spec.signer.stored().map(|key| key.public_key));
+        let stored = spec.signer.stored();
+        let bindable = stored.filter(|key| keys.may_sign(key, &spec.chain_id));
+        keys.replace(id, bindable.map(|key| key.public_key));
+        if let Some(key) = bindable {
+            let under = (key.public_key, spec.chain_id.clone());
+            keys.bound.insert(under, id);
+        }
         let signer = match spec.signer {
             Signer::None => NodeSigner::None,
-            Signer::Key(key) if keys.holds(&key) => NodeSigner::Key(key.public_key),
-            Signer::Key(key) => NodeSigner::Withheld(format!("key {} is not here", key.public_key)),
+            Signer::Key(key) if bindable.is_some() => NodeSigner::Key(key.public_key),
+            Signer::Key(key) => NodeSigner::Withheld(match keys.other(&key, &spec.chain_id) {
+                Some(other) => signed_for(other, &spec.chain_id),
+                None => format!("key {} is not here", key.public_key),
+            }),
             Signer::Remote { public_key, .. } => NodeSigner::Remote(public_key),
         };
         let node = NodeStatus {
@@ -163,24 +186,24 @@ impl Nodes {
         }
         self.all.insert(id, node.clone());
         self.specs.insert(id, spec.clone());
-        if let Some(key) = node.signer.key()
-            && self.could_sign_twice(spec, key)
-        {
-            self.wrong.push(format!("key {key} could sign twice"));
+        if let Some(key) = node.signer.key() {
+            if self.could_sign_twice(spec, key) {
+                self.wrong.push(format!("key {key} could sign twice"));
+            }
+            self.signed.insert((key, spec.chain_id.clone(), id));
         }
         node
     }
 
-    /// I8: whether a node of another consumer signs with this key, or did before it was stopped; with
-    /// our provider key, whether it was another consumer of the same chain id.
+    /// I8: whether this key has ever signed for another consumer; our provider key, for another under
+    /// the same chain id, or the provider's own.
     fn could_sign_twice(&self, spec: &NodeSpec, key: PublicKey) -> bool {
         let is_ours = key == provider_key(0);
-        let other = |node: &&NodeStatus| {
-            let id = node.consumer_id;
-            let named = !is_ours || self.specs[&id].chain_id == spec.chain_id;
-            id != spec.consumer_id && node.signer.key() == Some(key) && named
-        };
-        self.all.values().any(|node| other(&node)) || is_ours && spec.chain_id == local().chain_id
+        let mut signed = self.signed.iter();
+        signed.any(|(other, chain_id, id)| {
+            let named = !is_ours || *chain_id == spec.chain_id;
+            *other == key && *id != spec.consumer_id && named
+        }) || is_ours && spec.chain_id == local().chain_id
     }
 
     /// Who else listens on one of these ports.

@@ -107,7 +107,9 @@ impl World {
                 Err(text) => Outcome::Failed(Failure::transient(text)),
             },
             Action::CheckReady { check, .. } => {
-                let held = check.key.is_none_or(|key| self.keys.holds(&key));
+                let held = check
+                    .key
+                    .is_none_or(|key| self.keys.may_sign(&key, &check.chain_id));
                 if let Some(other) = self.nodes.holder(check.consumer_id, &check.ports) {
                     let text = format!("a port is in use by consumer {other}");
                     return Some(Outcome::Failed(Failure::transient(text)));
@@ -170,7 +172,7 @@ impl World {
                 Outcome::ConsumerSet(self.chain.consumers[consumer_id].own_set.clone())
             }
             Query::ConsumerSet { .. } => Outcome::Failed(Failure::transient("no node answers")),
-            Query::HoldsKey(key) => Outcome::HoldsKey(self.keys.holds(key)),
+            Query::HoldsKey(key, chain_id) => Outcome::HoldsKey(self.keys.may_sign(key, chain_id)),
             Query::Phases => Outcome::Phases {
                 phases: self.chain.phases(),
                 blocks_per_epoch: chain::EPOCH,

@@ -249,7 +249,7 @@ fn about(action: &Action) -> Option<(ConsumerId, OpId)> {
             Query::Candidates { consumer_id, .. }
             | Query::Consumer { consumer_id, .. }
             | Query::ConsumerSet { consumer_id, .. } => Some((*consumer_id, *op)),
-            Query::HoldsKey(key) => Some((key.consumer_id, *op)),
+            Query::HoldsKey(key, _) => Some((key.consumer_id, *op)),
             Query::Phases => None,
         },
         Action::ListNodes { .. } | Action::Notify(_) => None,
