@@ -1,6 +1,10 @@
 //! What is true of processes of this machine alone: what they are told, how their end is told, and
 //! two monitors by mistake.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use ics_core::deploy::NodeState;
 use ics_core::failure::FailureKind;
 
@@ -74,6 +78,35 @@ async fn two_monitors_that_apply_at_once_start_one_node() {
     assert_signs(&one.expect("applied"), &spec);
     assert_signs(&two.expect("applied"), &spec);
     assert_eq!(world.backend.running().await, 1);
+}
+
+#[tokio::test]
+async fn a_removal_that_was_cut_off_in_the_home_is_ended_by_the_next() {
+    let world = World::new().await;
+    world.deployer.apply(&world.spec()).await.expect("applied");
+    world.deployer.stop(CONSUMER).await.expect("stopped");
+    let home = world.backend.home();
+    let folder = home.parent().expect("a folder");
+    let copy = tempfile::tempdir().expect("a folder");
+    let copy = copy.path().join("node");
+    let cp = |from: &Path, to: &Path| {
+        let done = Command::new("cp").arg("-a").args([from, to]).status();
+        assert!(done.expect("cp runs").success());
+    };
+    cp(folder, &copy);
+    world.deployer.delete(CONSUMER).await.expect("deleted");
+    cp(&copy, folder);
+    // As a death leaves it after the record and the keys went, before the signer states.
+    fs::rename(&home, folder.join("removed")).expect("renamed");
+    fs::remove_file(folder.join("node.json")).expect("it was there");
+    fs::remove_dir_all(folder.join("removed/config")).expect("it was there");
+    world
+        .restarted()
+        .await
+        .delete(CONSUMER)
+        .await
+        .expect("deleted");
+    assert!(!folder.exists());
 }
 
 #[tokio::test]
