@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use zeroize::Zeroizing;
 
 use crate::deploy::NodeSigner;
 use crate::failure::Failure;
@@ -55,8 +56,8 @@ pub struct Place<'a> {
 
 /// What a node may do with the signer of its spec. Holds secrets: has no `Debug`.
 pub enum Decision {
-    /// No key was asked for.
-    FullNode,
+    /// No key was asked for, for this consumer.
+    FullNode(ConsumerId),
     /// A remote signer holds the key: nothing of it is put here.
     Remote(PublicKey),
     /// The key is bound to this storage and its state is there.
@@ -89,7 +90,7 @@ impl Decision {
     ) -> Result<Self, Failure> {
         let key = match &spec.signer {
             Signer::Key(key) => *key,
-            Signer::None => return Ok(Self::FullNode),
+            Signer::None => return Ok(Self::FullNode(spec.consumer_id)),
             Signer::Remote { public_key, .. } => return Ok(Self::Remote(*public_key)),
         };
         let stored = keys.load(&key).await?;
@@ -169,7 +170,7 @@ impl Decision {
     #[must_use]
     pub fn signer(&self) -> NodeSigner {
         match self {
-            Self::FullNode => NodeSigner::None,
+            Self::FullNode(_) => NodeSigner::None,
             Self::Remote(key) => NodeSigner::Remote(*key),
             Self::SignAgain(it) | Self::SignFirst(it, _) => NodeSigner::Key(it.name.public_key),
             Self::Withheld(_, reason) => NodeSigner::Withheld(reason.clone()),
@@ -180,7 +181,7 @@ impl Decision {
     #[must_use]
     pub const fn role(&self) -> Role {
         match self {
-            Self::FullNode | Self::Withheld(..) => Role::FullNode,
+            Self::FullNode(_) | Self::Withheld(..) => Role::FullNode,
             Self::Remote(_) | Self::SignFirst(..) | Self::SignAgain(..) => Role::Signer,
         }
     }
@@ -203,7 +204,7 @@ impl Decision {
     /// it, the state is in the storage.
     ///
     /// # Errors
-    /// If the storage or the key store refuses; or the storage holds a withheld key, put there by
+    /// If the storage or the key store refuses; or the storage holds a key of ours, put there by
     /// hand where a node whose configuration names none looks for one.
     pub async fn carry_out(
         self,
@@ -211,8 +212,22 @@ impl Decision {
         storage: &dyn Storage,
     ) -> Result<(), Failure> {
         let bearer = match self {
-            Self::FullNode | Self::Remote(_) => return Ok(()),
-            Self::Withheld(key, _) => return refuse_stray_key(storage, key.public_key).await,
+            Self::Remote(_) => return Ok(()),
+            Self::FullNode(consumer_id) => {
+                let Some(public_key) = stray_key(storage).await? else {
+                    return Ok(());
+                };
+                let key = KeyRef {
+                    consumer_id,
+                    public_key,
+                };
+                let ours = keys.load(&key).await?.is_some();
+                return refuse(storage, public_key, ours);
+            }
+            Self::Withheld(key, _) => {
+                let found = stray_key(storage).await?;
+                return refuse(storage, key.public_key, found == Some(key.public_key));
+            }
             Self::SignAgain(bearer) => bearer,
             Self::SignFirst(bearer, state) => {
                 if let Some(state) = state {
@@ -250,12 +265,18 @@ async fn put_state(
     )))
 }
 
-async fn refuse_stray_key(storage: &dyn Storage, key: PublicKey) -> Result<(), Failure> {
-    let path = home::DEFAULT_KEY_FILE;
-    let found = storage.read(path).await?;
-    if found.and_then(|it| home::public_half(&it)) != Some(key) {
+/// The key at the path where a node looks whose configuration names none.
+async fn stray_key(storage: &dyn Storage) -> Result<Option<PublicKey>, Failure> {
+    let found = storage.read(home::DEFAULT_KEY_FILE).await?;
+    let found = found.map(Zeroizing::new);
+    Ok(found.and_then(|it| home::public_half(&it)))
+}
+
+fn refuse(storage: &dyn Storage, key: PublicKey, is_ours: bool) -> Result<(), Failure> {
+    if !is_ours {
         return Ok(());
     }
+    let path = home::DEFAULT_KEY_FILE;
     let Place { kind, name, .. } = storage.place();
     Err(Failure::permanent(format!(
         "{path} in {kind} {name} is consensus key {key}, which must not sign there: remove this file"
@@ -374,8 +395,8 @@ fn by_address(files: Vec<(String, Vec<u8>)>) -> BTreeMap<String, Leftover> {
         match kind {
             // A key that is not the one its folder is named after names nothing.
             SignerFile::Key => {
-                signer.key =
-                    home::public_half(&bytes).filter(|it| it.address().to_string() == address);
+                let key = home::public_half(&Zeroizing::new(bytes));
+                signer.key = key.filter(|it| it.address().to_string() == address);
             }
             SignerFile::State => signer.state = Some(bytes),
         }
@@ -386,7 +407,6 @@ fn by_address(files: Vec<(String, Vec<u8>)>) -> BTreeMap<String, Leftover> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zeroize::Zeroizing;
 
     fn secret() -> SecretKey {
         SecretKey::from_seed(Zeroizing::new([7; 32]))

@@ -13,6 +13,7 @@
 //! A full node gets no signer folder: CometBFT makes itself a random key at [`DEFAULT_KEY_FILE`] that
 //! no validator set knows.
 
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::artifact::ArtifactRef;
@@ -130,11 +131,22 @@ pub fn signer_file(path: &str) -> Option<(&str, SignerFile)> {
     steps.next().is_none().then_some((address, file))
 }
 
+/// What is read of a `priv_validator_key.json`: nothing secret.
+#[derive(Deserialize)]
+struct KeyFile {
+    pub_key: KeyValue,
+}
+
+#[derive(Deserialize)]
+struct KeyValue {
+    value: String,
+}
+
 /// The public key in a `priv_validator_key.json`.
 #[must_use]
 pub fn public_half(json: &[u8]) -> Option<PublicKey> {
-    let file: serde_json::Value = serde_json::from_slice(json).ok()?;
-    PublicKey::from_base64(file["pub_key"]["value"].as_str()?).ok()
+    let file: KeyFile = serde_json::from_slice(json).ok()?;
+    PublicKey::from_base64(&file.pub_key.value).ok()
 }
 
 #[cfg(test)]

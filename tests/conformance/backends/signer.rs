@@ -161,6 +161,14 @@ pub(crate) async fn a_withheld_key_that_a_person_put_at_the_default_path_is_refu
     let failure = world.deployer.apply(&spec).await.expect_err("a stray key");
     assert_eq!(failure.kind, FailureKind::Permanent);
     assert!(failure.message.contains("remove this file"), "{failure}");
+    // Nor where no key is to sign at all.
+    let full_node = NodeSpec {
+        signer: Signer::None,
+        ..spec
+    };
+    let failure = world.deployer.apply(&full_node).await;
+    let failure = failure.expect_err("a stray key");
+    assert!(failure.message.contains("remove this file"), "{failure}");
     assert_eq!(world.backend.running().await, 0);
 }
 
