@@ -59,6 +59,10 @@ impl Programs for ChildProcesses {
         for pid in pids(folder) {
             kill_process(pid, Signal::KILL).ok();
         }
+        // A process that was killed goes when the kernel has the time for it.
+        while !pids(folder).is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
