@@ -36,7 +36,7 @@ async fn the_selected_two_of_three_run_the_consumer_until_it_is_deleted() -> Res
         .await?;
     world.wait_for_phase(&consumer, "LAUNCHED", MINUTE).await?;
     for name in ["alice", "bob"] {
-        world.wait_for_blocks(name, &consumer, 10, MINUTE).await?;
+        world.wait_for_blocks(name, &consumer, 10).await?;
         let figure = world.monitor(name)?.wait_for_log("after_header_ms", MINUTE);
         eprintln!(
             "FIGURE from launch header to running container: {name}: {}",

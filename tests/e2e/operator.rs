@@ -55,7 +55,7 @@ async fn orders_stand_above_rules_and_selection(world: &World) -> Result<(), Err
         .await?;
     world.wait_for_phase(&consumer, "LAUNCHED", MINUTE).await?;
     for name in ["alice", "charlie"] {
-        world.wait_for_blocks(name, &consumer, 3, MINUTE).await?;
+        world.wait_for_blocks(name, &consumer, 3).await?;
         signs_with_its_only_key(world, name, &consumer).await?;
     }
     assert_eq!(world.opt_ins("bob", &consumer).await?, []);
@@ -75,9 +75,7 @@ async fn orders_stand_above_rules_and_selection(world: &World) -> Result<(), Err
         .await?;
     signs_with_its_only_key(world, "bob", &consumer).await?;
     let reached = world.consumer_rpc("alice", &consumer)?.height().await?;
-    world
-        .wait_for_blocks("bob", &consumer, reached, MINUTE)
-        .await?;
+    world.wait_for_blocks("bob", &consumer, reached).await?;
     let peers = world
         .consumer_rpc("bob", &consumer)?
         .get("net_info")
@@ -146,7 +144,7 @@ async fn nothing_is_opted_in_to_before_it_is_ready(world: &World) -> Result<(), 
         .await?;
     world.wait_for_phase(&consumer, "LAUNCHED", MINUTE).await?;
     for name in ["alice", "bob"] {
-        world.wait_for_blocks(name, &consumer, 3, MINUTE).await?;
+        world.wait_for_blocks(name, &consumer, 3).await?;
         signs_with_its_only_key(world, name, &consumer).await?;
     }
     Ok(())
@@ -211,9 +209,7 @@ async fn a_proposal_is_followed_at_its_block(world: &World) -> Result<(), Error>
             [],
             "nobody asked"
         );
-        world
-            .wait_for_blocks(&member.name, &consumer, 3, MINUTE)
-            .await?;
+        world.wait_for_blocks(&member.name, &consumer, 3).await?;
         assert_eq!(
             signer(world, &member.name, &consumer).await?,
             format!("key {}", member.key)

@@ -132,9 +132,7 @@ async fn ended_as_without_the_crashes(world: &World, consumer: &Consumer) -> Res
     assert_eq!(names, ["alice", "bob"]);
     for member in members {
         // Both are needed for a block.
-        world
-            .wait_for_blocks(&member.name, consumer, 3, MINUTE)
-            .await?;
+        world.wait_for_blocks(&member.name, consumer, 3).await?;
         let opt_ins = world.opt_ins(&member.name, consumer).await?;
         let keys: Vec<_> = opt_ins.iter().map(|opt_in| &opt_in.key).collect();
         assert_eq!(keys, [&member.key], "one opt-in with the key that signs");

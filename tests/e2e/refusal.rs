@@ -261,7 +261,7 @@ async fn a_failed_launch_is_noticed_at_its_block_and_recovered(
         .await?;
     world.wait_for_phase(&consumer, "LAUNCHED", MINUTE).await?;
     for name in ["alice", "bob"] {
-        world.wait_for_blocks(name, &consumer, 3, MINUTE).await?;
+        world.wait_for_blocks(name, &consumer, 3).await?;
     }
     Ok(())
 }

@@ -12,21 +12,24 @@ use super::{Consumer, World};
 use crate::rpc::Rpc;
 use crate::{Error, wait};
 
+/// How long blocks may take. Nodes of CometBFT that start at one moment may be connected and yet miss
+/// each other's first messages; they go on by themselves, after a minute.
+const BLOCKS: Duration = Duration::from_secs(180);
+
 impl World {
     /// Waits until a validator's consumer node has this height.
     ///
     /// # Errors
-    /// When that takes longer than `timeout`; it shows what the consumer's nodes logged last.
+    /// When that takes longer than three minutes; it shows what the consumer's nodes logged last.
     pub async fn wait_for_blocks(
         &self,
         validator: &str,
         consumer: &Consumer,
         height: u64,
-        timeout: Duration,
     ) -> Result<(), Error> {
         let rpc = self.consumer_rpc(validator, consumer)?;
         let what = format!("block {height} of consumer {} by {validator}", consumer.id);
-        let waited = wait::until(&what, timeout, async || match rpc.height().await? {
+        let waited = wait::until(&what, BLOCKS, async || match rpc.height().await? {
             now if now < height => Err(Error::Reply(format!("height {now}"))),
             _ => Ok(Some(())),
         });
