@@ -51,6 +51,9 @@ pub(crate) struct Consumer {
     /// The transaction of which nobody knows whether it is in a block or will be, and the height
     /// that tells, once that is known itself.
     pub(crate) unsure: Option<(Tx, Option<Height>)>,
+    /// An opt-in of unknown fate and its last block: it may be in any until then, so that it keeps
+    /// its place among those that count on us.
+    pub(crate) may_land: Option<(Tx, Height)>,
     /// The provider let us not opt out, as long as this is so.
     pub(crate) forced: Option<Forced>,
     pub(crate) genesis: Option<Box<Built>>,
@@ -227,6 +230,7 @@ impl Consumer {
             holds_key: None,
             sent: None,
             unsure: None,
+            may_land: None,
             forced: None,
             genesis: None,
             node: None,
@@ -269,6 +273,12 @@ impl Consumer {
         spawn
             .and_then(|s| s.spawn_time)
             .unwrap_or(UnixTime::new(i64::MAX, 0))
+    }
+
+    /// The transactions that may yet be in a block, for all that is known.
+    pub(crate) fn of_unknown_fate(&self) -> impl Iterator<Item = Tx> {
+        let (unsure, may_land) = (self.unsure.map(|it| it.0), self.may_land.map(|it| it.0));
+        unsure.into_iter().chain(may_land)
     }
 
     /// Asks for a reading at `height` or later.

@@ -238,7 +238,8 @@ fn read_again(
         };
     }
     let active = (Stage::OptingIn..Stage::Stopped).contains(&plan.stage);
-    let involved = consumer.node.is_some() || snapshot.opted_in || active;
+    let awaited = consumer.may_land.is_some();
+    let involved = consumer.node.is_some() || snapshot.opted_in || active || awaited;
     // Nothing tells that our power has come to be among the top N, which draws us in.
     let draws_in = snapshot.top_n > 0 && snapshot.phase <= Phase::Launched;
     // Nothing tells that our validator can validate again.

@@ -30,6 +30,10 @@ pub(crate) const UNREADABLE: u32 = 5;
 /// How many blocks after the first sight of a deletion it must be seen again.
 pub(crate) const DELETION_BLOCKS: u64 = 10;
 
+/// For how many blocks after it was signed a transaction of ours may be in one: who sends it sets
+/// its timeout height so.
+pub const TX_BLOCKS: u64 = 20;
+
 /// How long an answer to a query may take.
 pub(crate) const QUERY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long any other action may take.

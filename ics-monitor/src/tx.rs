@@ -13,6 +13,7 @@ mod query;
 use std::time::Duration;
 
 use ics_core::failure::{Failure, FailureKind};
+use ics_core::schedule::TX_BLOCKS;
 use ics_core::time::Height;
 use tokio::sync::Mutex;
 
@@ -65,7 +66,7 @@ impl Default for Timeout {
     /// 20 blocks and 5 minutes.
     fn default() -> Self {
         Self {
-            blocks: 20,
+            blocks: TX_BLOCKS,
             patience: Duration::from_secs(300),
         }
     }

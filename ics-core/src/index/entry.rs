@@ -106,7 +106,7 @@ fn counts_on_us(consumer: &Consumer) -> bool {
     let is_opt_in = |tx: &Tx| matches!(tx, Tx::OptIn { .. });
     let sending = matches!(&consumer.doing, Some(Want::Broadcast(tx)) if is_opt_in(tx));
     let sent = consumer.sent.is_some_and(|(tx, _)| is_opt_in(&tx));
-    let unsure = consumer.unsure.is_some_and(|(tx, _)| is_opt_in(&tx));
+    let unsure = consumer.of_unknown_fate().any(|tx| is_opt_in(&tx));
     let failed = |kind| consumer.failures(kind) > 0;
     // What is all but sent keeps its place, as long as that does not fail.
     let prepared =
@@ -131,7 +131,7 @@ fn is_counted_on(consumer: &Consumer, provider_key: PublicKey) -> bool {
     let keyless = |tx: &Tx| matches!(tx, Tx::OptIn { key: None, .. });
     let sending = matches!(&consumer.doing, Some(Want::Broadcast(tx)) if keyless(tx));
     let sent = consumer.sent.is_some_and(|(tx, _)| keyless(&tx));
-    let unsure = consumer.unsure.is_some_and(|(tx, _)| keyless(&tx));
+    let unsure = consumer.of_unknown_fate().any(|tx| keyless(&tx));
     let assigned = consumer.snapshot().and_then(|it| it.assigned_key);
     let stands = assigned.is_none_or(|key| key == provider_key);
     stands && (consumer.takes_part || sending || sent || unsure)

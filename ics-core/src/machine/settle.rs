@@ -11,7 +11,7 @@ use crate::genesis::{Standing, Trust};
 use crate::id::ConsumerId;
 use crate::node::NodeSpec;
 use crate::phase::Phase;
-use crate::schedule::Schedule;
+use crate::schedule::{self, Schedule};
 use crate::select::{Candidate, select};
 use crate::snapshot::Snapshot;
 use crate::time::{Height, UnixTime};
@@ -435,10 +435,16 @@ impl Consumer {
             let over = last.is_some_and(|last| last <= height);
             !over && !shows(tx, &snapshot)
         });
-        if let Some((_, last)) = &mut self.unsure {
+        self.may_land = self
+            .may_land
+            .filter(|(tx, last)| *last > height && !shows(tx, &snapshot));
+        if let Some((tx, last)) = &mut self.unsure {
             // The newest block may be one that was made before it was sent: the next can tell.
-            let next = Height(height.max(shown).0.saturating_add(1));
-            let next = *last.get_or_insert(next);
+            let newest = height.max(shown).0;
+            if last.is_none() && matches!(tx, Tx::OptIn { .. }) {
+                self.may_land = Some((*tx, Height(newest.saturating_add(schedule::TX_BLOCKS))));
+            }
+            let next = *last.get_or_insert(Height(newest.saturating_add(1)));
             self.look_at(next);
         }
         self.seen = Some((snapshot, now));
